@@ -1,0 +1,1 @@
+"""Everything of Keyturn that ships to Lambda."""

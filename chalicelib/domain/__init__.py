@@ -1,0 +1,1 @@
+"""Decides: pure rules over facts gathered beforehand; time is always an argument."""

@@ -1,0 +1,404 @@
+"""What Keyturn remembers: the records of the tracker, each one value with the version it was read at.
+
+`due` is when a record next wants attention, None when it sleeps for good: work is found by that time, never
+by scanning. A `version` of 0 marks a record that was never saved.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar
+
+from chalicelib.domain.arn import KeyArn
+
+
+class Mode(StrEnum):
+    """What happens on the due day: people are told, or the rotation starts by itself."""
+
+    REMIND = "remind"
+    ROTATE = "rotate"
+
+
+class Strategy(StrEnum):
+    """How a key is renewed."""
+
+    NEW_CMK = "new-cmk"
+    KMS_ON_DEMAND = "kms-on-demand"
+    KMS_AUTOMATIC = "kms-automatic"
+
+
+class GuardMode(StrEnum):
+    """What the guard does for a key that is still needed: call the deletion off, or only tell."""
+
+    CANCEL = "cancel"
+    TELL = "tell"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """A project's wishes; None for the period means: as Atlas' own alert says, else 90 days."""
+
+    rotation_period_days: int | None = None
+    ladder: tuple[int, ...] = (-30, -14, -7, -1, 0, 1, 7)
+    mode: Mode = Mode.REMIND
+    strategy: Strategy = Strategy.NEW_CMK
+    kms_role_arn: str | None = None
+    recipients: tuple[str, ...] = ()
+    quarantine_days: int = 7
+    guard: GuardMode = GuardMode.CANCEL
+    delete_foreign_keys: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uncovered:
+    """A cluster that a rotation does not reach, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """One Atlas project: what was last seen of it, its current key's cycle, and its policy."""
+
+    kind: ClassVar[str] = "PROJECT"
+
+    project_id: str
+    name: str
+    organization: str
+    seen_at: datetime
+    policy: Policy = field(default_factory=Policy)
+    not_covered_because: str | None = None
+    """Why the whole project is out of reach (Azure, Google Cloud, disabled, shared tiers); None when covered."""
+    covered: tuple[str, ...] = ()
+    not_covered: tuple[Uncovered, ...] = ()
+    key: KeyArn | None = None
+    key_since: datetime | None = None
+    rotated_by_kms_at: datetime | None = None
+    atlas_threshold_days: int | None = None
+    role_arn: str | None = None
+    role_id: str | None = None
+    valid: bool | None = None
+    drift: tuple[str, ...] = ()
+    """What was found changed from outside, told once each; gone from here when it is mended."""
+    open_rotation: str | None = None
+    generation: int = 1
+    """The number of the current key among this project's keys, carried in the alias of the next."""
+    last_rung: int | None = None
+    """The last rung of the ladder that was spoken in this cycle, in days relative to the due date."""
+    quiet_until: datetime | None = None
+    acknowledged_by: str | None = None
+    next_reminder_at: datetime | None = None
+    version: int = 0
+
+    @property
+    def due(self) -> datetime | None:
+        """When the next reminder is owed."""
+        return self.next_reminder_at
+
+
+class RotationState(StrEnum):
+    """Where a rotation stands; docs/states.md is drawn from the table in `rotation.py`."""
+
+    REQUESTED = "requested"
+    PREPARING = "preparing"
+    SWAPPING = "swapping"
+    DEPLOYING = "deploying"
+    DEPLOYED = "deployed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    ROLLED_BACK = "rolled_back"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether nothing more will happen."""
+        return self in {self.DEPLOYED, self.FAILED, self.CANCELLED, self.ROLLED_BACK}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """The result of one named preflight rule; `passed` is None when it could not be verified."""
+
+    name: str
+    passed: bool | None
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """What stopped a rotation: a code for machines, a sentence for people."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rotation:
+    """One journey from a project's current key to the next."""
+
+    kind: ClassVar[str] = "ROTATION"
+
+    rotation_id: str
+    project_id: str
+    state: RotationState
+    strategy: Strategy
+    requested_by: str
+    requested_at: datetime
+    fingerprint: str
+    """Digest of the request body: the same idempotency key with another body is another request."""
+    old_key: KeyArn
+    reason: str = ""
+    wanted_key: str | None = None
+    """The operator's own key as written; None to have one created."""
+    new_key: KeyArn | None = None
+    created_by_us: bool = False
+    alias: str | None = None
+    checks: tuple[Check, ...] = ()
+    waiting_for: tuple[str, ...] = ()
+    error: Problem | None = None
+    attempts: int = 0
+    """Temporary failures in a row, for the back-off."""
+    cancel_requested_by: str | None = None
+    patch_sent_at: datetime | None = None
+    """Written before the settings are changed: after a crash it says that a change may be on its way."""
+    swapped_at: datetime | None = None
+    settled_since: datetime | None = None
+    """Since when every running encrypted cluster has been seen at rest, looked at without a break."""
+    paused_clusters: tuple[str, ...] = ()
+    deployed_at: datetime | None = None
+    ended_at: datetime | None = None
+    lease_until: datetime | None = None
+    next_look_at: datetime | None = None
+    version: int = 0
+
+    @property
+    def due(self) -> datetime | None:
+        """When the next step is owed, None when the rotation has ended."""
+        return None if self.state.terminal else self.next_look_at
+
+
+class KeyState(StrEnum):
+    """Where a CMK stands in its life with us."""
+
+    CURRENT = "current"
+    DEPLOYING = "deploying"
+    RETIRING = "retiring"
+    UNUSED = "unused"
+    QUARANTINED = "quarantined"
+    PENDING_DELETION = "pending_deletion"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reason:
+    """One reason to keep a key: a kind for machines, a sentence for people.
+
+    `until` is when the reason passes by itself if nothing changes, None when it will not; `call` names the
+    Atlas or KMS call that failed, for a reason of kind `unread`.
+    """
+
+    kind: str
+    text: str
+    project_id: str | None = None
+    cluster: str | None = None
+    until: datetime | None = None
+    call: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterTally:
+    """What one cluster holds of one key: written per cluster, never per snapshot."""
+
+    project_id: str
+    cluster: str
+    cluster_id: str
+    snapshots: int
+    last_expiry: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """A verdict document as stored, and the digest that names it."""
+
+    kind: ClassVar[str] = "PROOF"
+
+    digest: str
+    at: datetime
+    arn: KeyArn
+    document: str
+    version: int = 0
+
+    @property
+    def due(self) -> datetime | None:
+        """Proofs ask for nothing."""
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    """One CMK and all that is known of who needs it."""
+
+    kind: ClassVar[str] = "KEY"
+
+    arn: KeyArn
+    state: KeyState
+    projects: tuple[str, ...]
+    """Every project that uses the key or ever used it."""
+    first_seen_at: datetime
+    created_by_us: bool = False
+    rotation_id: str | None = None
+    alias: str | None = None
+    replaced_at: datetime | None = None
+    """When the settings of its last project stopped naming it."""
+    deployed_at: datetime | None = None
+    """When its replacement had reached every running cluster; None while that is not so."""
+    paused_clusters: tuple[str, ...] = ()
+    """Clusters (`project/cluster`) that were paused while the swap was deployed and not seen running since."""
+    reasons: tuple[Reason, ...] = ()
+    clusters: tuple[ClusterTally, ...] = ()
+    swept_at: datetime | None = None
+    clean_since: datetime | None = None
+    """The first of an unbroken row of sweeps that found nothing that needs the key."""
+    safe_since: datetime | None = None
+    proof_digest: str | None = None
+    proof_at: datetime | None = None
+    deletion_id: str | None = None
+    next_sweep_at: datetime | None = None
+    version: int = 0
+
+    @property
+    def due(self) -> datetime | None:
+        """When the next sweep is owed."""
+        return self.next_sweep_at
+
+
+class DeletionState(StrEnum):
+    """Where a request to get rid of a key stands."""
+
+    REQUESTED = "requested"
+    APPROVED = "approved"
+    QUARANTINED = "quarantined"
+    SCHEDULED = "scheduled"
+    DELETED = "deleted"
+    CALLED_OFF = "called_off"
+    EXPIRED = "expired"
+    RESCUED = "rescued"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether nothing more will happen."""
+        return self in {self.DELETED, self.CALLED_OFF, self.EXPIRED, self.RESCUED}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deletion:
+    """One request to delete a key, bound to the proof it was made on."""
+
+    kind: ClassVar[str] = "DELETION"
+
+    deletion_id: str
+    arn: KeyArn
+    state: DeletionState
+    digest: str
+    requested_by: str
+    requested_at: datetime
+    expires_at: datetime
+    quarantine_days: int = 7
+    reason: str = ""
+    approved_by: str | None = None
+    approved_at: datetime | None = None
+    called_off_by: str | None = None
+    quarantined_at: datetime | None = None
+    scheduled_at: datetime | None = None
+    deletion_date: datetime | None = None
+    ended_at: datetime | None = None
+    waiting_for: tuple[str, ...] = ()
+    next_look_at: datetime | None = None
+    version: int = 0
+
+    @property
+    def due(self) -> datetime | None:
+        """When the next step is owed."""
+        return None if self.state.terminal else self.next_look_at
+
+
+class NoticeKind(StrEnum):
+    """What a notice is about; subscribers filter on it."""
+
+    REMINDER = "reminder"
+    ROTATION_STARTED = "rotation_started"
+    ROTATION_DEPLOYING = "rotation_deploying"
+    ROTATION_DEPLOYED = "rotation_deployed"
+    ROTATION_FAILED = "rotation_failed"
+    ROTATION_BLOCKED = "rotation_blocked"
+    ROTATION_CANCELLED = "rotation_cancelled"
+    DRIFT = "drift"
+    KEY_SAFE = "key_safe"
+    KEY_NEEDED_AGAIN = "key_needed_again"
+    DELETION_REQUESTED = "deletion_requested"
+    DELETION_APPROVED = "deletion_approved"
+    KEY_QUARANTINED = "key_quarantined"
+    DELETION_SCHEDULED = "deletion_scheduled"
+    KEY_DELETED = "key_deleted"
+    DELETION_ENDED = "deletion_ended"
+    KEY_RESCUED = "key_rescued"
+    ATLAS_UNREACHABLE = "atlas_unreachable"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """One fact to tell people: written with the state change, sent afterwards, the same id on every copy."""
+
+    kind_of_record: ClassVar[str] = "NOTICE"
+
+    notice_id: str
+    kind: NoticeKind
+    subject: str
+    text: str
+    created_at: datetime
+    project_id: str | None = None
+    key_id: str | None = None
+    rung: int | None = None
+    recipients: tuple[str, ...] = ()
+    escalate: bool = False
+    detail: dict[str, str] = field(default_factory=dict)
+    claimed_until: datetime | None = None
+    sent_at: datetime | None = None
+    attempts: int = 0
+    version: int = 0
+
+    @property
+    def due(self) -> datetime | None:
+        """From when the notice waits to be sent, None once it was."""
+        if self.sent_at is not None:
+            return None
+        return self.claimed_until or self.created_at
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditEntry:
+    """Who did what, when and why, as one line of the trail; `subject` is a project, key or deletion id."""
+
+    at: datetime
+    who: str
+    what: str
+    subject: str
+    why: str = ""
+    before: str = ""
+    after: str = ""
+
+
+Record = Project | Rotation | Key | Deletion | Proof
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """All that one step records, saved in one transaction or not at all.
+
+    Each record carries the version it was read at; the tracker refuses the whole change when any of them was
+    written by somebody else since, or when a notice with the same id exists already.
+    """
+
+    records: tuple[Record, ...]
+    notices: tuple[Notice, ...] = ()
+    audit: tuple[AuditEntry, ...] = ()

@@ -1,0 +1,275 @@
+"""The outside world as the verbs see it, and the only errors that may come out of it.
+
+OutsideError
+├── TemporaryError      it may work later: keep the state, wait, try again
+│   └── Conflict        somebody else wrote first: read again
+└── PermanentError      it will not work by waiting: stop and tell a person
+    └── NotFound        the thing asked for does not exist there
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Generic, Protocol, TypeVar
+
+from chalicelib.domain.arn import KeyArn
+from chalicelib.domain.observed import (
+    AtlasProject,
+    AtlasRole,
+    BackupSchedule,
+    Cluster,
+    KeyDescription,
+    KeyRotations,
+    NewKey,
+    Settings,
+    Snapshot,
+)
+from chalicelib.domain.records import Change, Deletion, Key, Notice, Project, Proof, Rotation
+
+
+class OutsideError(Exception):
+    """Something outside did not do what was asked; `call` names the call, `code` the outside's own word."""
+
+    def __init__(self, message: str, *, call: str, code: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.call = call
+        self.code = code
+        self.retry_after = retry_after
+        """Seconds that the outside asked us to wait."""
+
+
+class TemporaryError(OutsideError):
+    """It may work later."""
+
+
+class Conflict(TemporaryError):
+    """Somebody else wrote first."""
+
+
+class PermanentError(OutsideError):
+    """It will not work by waiting."""
+
+
+class NotFound(PermanentError):
+    """The thing asked for does not exist there."""
+
+
+class Atlas(Protocol):
+    """One Atlas organization, read with its reader's credentials. Every call may raise an OutsideError."""
+
+    organization: str
+
+    def projects(self) -> Iterator[AtlasProject]:
+        """Every project of the organization."""
+        ...
+
+    def settings(self, project_id: str) -> Settings:
+        """The Encryption at Rest settings; reading them makes Atlas probe the key."""
+        ...
+
+    def roles(self, project_id: str) -> tuple[AtlasRole, ...]:
+        """The IAM roles that Atlas may assume for this project."""
+        ...
+
+    def clusters(self, project_id: str, *, deleted_too: bool) -> Iterator[Cluster]:
+        """Every cluster; with `deleted_too` also deleted ones whose backups are retained."""
+        ...
+
+    def snapshots(self, project_id: str, cluster: str) -> Iterator[Snapshot]:
+        """The replica-set list of snapshots, page by page, complete or an error."""
+        ...
+
+    def sharded_snapshots(self, project_id: str, cluster: str) -> Iterator[Snapshot]:
+        """The sharded-cluster list of snapshots, complete or an error."""
+        ...
+
+    def backup_schedule(self, project_id: str, cluster: str) -> BackupSchedule:
+        """The cluster's backup policy."""
+        ...
+
+    def alert_threshold_days(self, project_id: str) -> int | None:
+        """After how many days Atlas itself nags about this project's key; None when it does not."""
+        ...
+
+    def latest_date(self) -> datetime | None:
+        """The latest Date header seen from this Atlas, None before the first answer."""
+        ...
+
+
+class AtlasOwner(Protocol):
+    """The one power over Atlas: to change which key a project's settings name."""
+
+    def swap_key(self, project_id: str, key: KeyArn, *, settings: Settings, role_id: str) -> None:
+        """Send one complete `awsKms` block naming `key`; the answer carries no news: read back."""
+        ...
+
+
+class Keys(Protocol):
+    """The CMKs of one AWS account and region. Every call may raise an OutsideError."""
+
+    account: str
+    region: str
+
+    def describe(self, arn: KeyArn) -> KeyDescription:
+        """The key as KMS sees it; a key that KMS does not know comes back with the status GONE."""
+        ...
+
+    def rotations(self, arn: KeyArn) -> KeyRotations:
+        """Whether KMS rotates the key by itself, and when it did."""
+        ...
+
+    def policy(self, arn: KeyArn) -> str:
+        """The key policy, as JSON text."""
+        ...
+
+    def find_by_alias(self, alias: str) -> KeyArn | None:
+        """The key that an alias points to."""
+        ...
+
+    def find_by_rotation(self, rotation_id: str) -> KeyArn | None:
+        """Our own key that carries this rotation id in its tags (for a crash between creation and alias)."""
+        ...
+
+    def create(self, new: NewKey) -> KeyArn:
+        """Create a symmetric CMK with its tags and policy in one call. Not idempotent: look first."""
+        ...
+
+    def name(self, arn: KeyArn, alias: str) -> None:
+        """Point a new alias at the key; already pointing there is fine."""
+        ...
+
+    def rotate_automatically(self, arn: KeyArn) -> None:
+        """Turn KMS' own yearly rotation on; already on is fine."""
+        ...
+
+    def enable(self, arn: KeyArn) -> None:
+        """Enable the key; already enabled is fine."""
+        ...
+
+    def disable(self, arn: KeyArn) -> None:
+        """Disable the key (quarantine); already disabled is fine."""
+        ...
+
+    def schedule_deletion(self, arn: KeyArn, *, days: int) -> datetime:
+        """Schedule the deletion and give its date; already scheduled gives the date it has."""
+        ...
+
+    def cancel_deletion(self, arn: KeyArn) -> None:
+        """Call a scheduled deletion off, which leaves the key disabled; not scheduled is fine."""
+        ...
+
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page(Generic[Item]):
+    """One page of a list; `next` goes back as the cursor, None on the last page."""
+
+    items: tuple[Item, ...]
+    next: str | None
+
+
+class Due(StrEnum):
+    """The kinds of work that the time index holds."""
+
+    REMINDER = "reminder"
+    ROTATION = "rotation"
+    SWEEP = "sweep"
+    DELETION = "deletion"
+    NOTICE = "notice"
+
+
+class Tracker(Protocol):
+    """Keyturn's memory. Single records are read strongly consistent; lists and the time index may lag."""
+
+    def project(self, project_id: str) -> Project | None:
+        """One project."""
+        ...
+
+    def projects(self, cursor: str | None, limit: int) -> Page[Project]:
+        """The fleet, page by page; a cursor that is not ours raises PermanentError with code `bad_cursor`."""
+        ...
+
+    def rotation(self, project_id: str, rotation_id: str) -> Rotation | None:
+        """One rotation."""
+        ...
+
+    def rotations(self, project_id: str, cursor: str | None, limit: int) -> Page[Rotation]:
+        """A project's rotations, page by page."""
+        ...
+
+    def key(self, arn: KeyArn) -> Key | None:
+        """One key."""
+        ...
+
+    def keys_named(self, key_id: str) -> tuple[Key, ...]:
+        """Every key with this bare id (several only for multi-Region keys)."""
+        ...
+
+    def keys(self, cursor: str | None, limit: int) -> Page[Key]:
+        """All keys, page by page."""
+        ...
+
+    def keys_of(self, project_id: str) -> tuple[Key, ...]:
+        """Every key that the project uses or ever used."""
+        ...
+
+    def deletion(self, deletion_id: str) -> Deletion | None:
+        """One request to delete a key."""
+        ...
+
+    def proof(self, arn: KeyArn, digest: str) -> Proof | None:
+        """A stored verdict document."""
+        ...
+
+    def notice(self, notice_id: str) -> Notice | None:
+        """One notice."""
+        ...
+
+    def due(self, kind: Due, now: datetime) -> Iterator[tuple[str, ...]]:
+        """The names of everything due, longest overdue first: a project id, a (project id, rotation id),
+        a key ARN, a deletion id or a notice id."""
+        ...
+
+    def commit(self, change: Change) -> None:
+        """Save all of a change or nothing; raises Conflict when somebody else wrote first."""
+        ...
+
+    def update_notice(self, notice: Notice) -> Notice:
+        """Save how far the sending of a notice has come; raises Conflict when somebody else wrote first."""
+        ...
+
+
+class Messages(Protocol):
+    """Everything that leaves: notices to people and machines, and wake-ups to ourselves."""
+
+    def publish(self, notice: Notice) -> None:
+        """Send a notice to its topic and to the event bus."""
+        ...
+
+    def wake_rotation(self, project_id: str, rotation_id: str, *, delay_seconds: int = 0) -> None:
+        """Have the next step of a rotation taken after a delay (at most 900 seconds are used)."""
+        ...
+
+    def wake_sweep(self, arn: KeyArn) -> None:
+        """Have a key's evidence gathered soon."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outside:
+    """All of the outside world that a verb may touch; built once by `wiring`.
+
+    `keys(region, role_arn)` speaks to KMS in a region, in the account of the role or in our own for None.
+    """
+
+    now: Callable[[], datetime]
+    tracker: Tracker
+    messages: Messages
+    organizations: Callable[[], tuple[str, ...]]
+    atlas: Callable[[str], Atlas]
+    atlas_owner: Callable[[str], AtlasOwner]
+    keys: Callable[[str, str | None], Keys]
