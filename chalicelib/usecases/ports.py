@@ -230,8 +230,10 @@ class Tracker(Protocol):
         ...
 
     def due(self, kind: Due, now: datetime) -> Iterator[tuple[str, ...]]:
-        """The names of everything due, longest overdue first: a project id, a (project id, rotation id),
-        a key ARN, a deletion id or a notice id."""
+        """The names of everything due, longest overdue first.
+
+        A name is (project id), (project id, rotation id), (key ARN), (deletion id) or (notice id).
+        """
         ...
 
     def commit(self, change: Change) -> None:
