@@ -253,7 +253,7 @@ class Key:
     deployed_at: datetime | None = None
     """When its replacement had reached every running cluster; None while that is not so."""
     paused_clusters: tuple[str, ...] = ()
-    """Clusters (`project/cluster`) that were paused while the swap was deployed and not seen running since."""
+    """Clusters (`project/cluster`) paused while the swap was deployed and not seen running since."""
     reasons: tuple[Reason, ...] = ()
     clusters: tuple[ClusterTally, ...] = ()
     swept_at: datetime | None = None
