@@ -1,0 +1,64 @@
+# Every target prepares what it needs; a machine needs Python 3.11 or later and make, nothing more.
+# PYTHON=… and PACKAGE_PYTHON=… choose interpreters, ARGS=… hands options to the program behind a target.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo sandbox test check format package clean
+
+# The first candidate that runs, is new enough and can make virtual environments: a name on the path may be a
+# shim for an interpreter that is not there.
+CAN_SERVE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
+first_that_runs = $(shell for candidate in $(1); do \
+	"$$candidate" -c '$(CAN_SERVE)' >/dev/null 2>&1 && echo "$$candidate" && break; done)
+PYTHON ?= $(call first_that_runs,python3.13 python3.12 python3.11 python3)
+
+# Lambda's runtime is the Python that packages: 3.13 where there is one, kept by pyenv or on the path.
+PYENV ?= $(HOME)/.pyenv
+PACKAGE_PYTHON ?= $(call first_that_runs,$(foreach version,3.13 3.14 3.12 3.11,\
+	python$(version) $(PYENV)/versions/$(version).*/bin/python$(version)))
+
+# $(1) the interpreter, $(2) the folder, $(3) the requirements; the stamp is touched last, so that a set-up that
+# was broken off starts anew.
+define prepare
+	@test -n "$(1)" || { echo "No Python 3.11 or later that can make virtual environments: set PYTHON" >&2; exit 1; }
+	@echo "Preparing $(2) with $(1)" >&2
+	@rm -rf $(2)
+	@"$(1)" -m venv $(2)
+	@$(2)/bin/python -m pip install --quiet --disable-pip-version-check -r $(3)
+	@touch $@
+endef
+
+.venv/ready: requirements.txt requirements-dev.txt
+	$(call prepare,$(PYTHON),.venv,requirements-dev.txt)
+
+.venv-package/ready: requirements.txt requirements-package.txt
+	$(call prepare,$(PACKAGE_PYTHON),.venv-package,requirements-package.txt)
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+demo: .venv/ready ## Tell the whole story on the sandbox: ARGS="--quiet" or ARGS="--json" for scripts
+	.venv/bin/python -m sandbox demo $(ARGS)
+
+sandbox: .venv/ready ## Keep the sandbox running, API and all, on loopback: ARGS="--port 8400"
+	.venv/bin/python -m sandbox serve $(ARGS)
+
+# Coverage is judged on whole runs only.
+test: .venv/ready ## Run every test, or ARGS="tests/test_arn.py"
+	.venv/bin/python -m pytest -n 2 --dist loadscope $(if $(ARGS),$(ARGS),--cov)
+
+check: .venv/ready ## Check format, lint, types, rooms and docs
+	.venv/bin/ruff format --check
+	.venv/bin/ruff check
+	.venv/bin/mypy
+	.venv/bin/python -m pytest --quiet tests/test_rooms.py $(wildcard tests/test_docs*.py tests/test_readme*.py)
+
+format: .venv/ready ## Format the code and mend what can be mended
+	.venv/bin/ruff format
+	.venv/bin/ruff check --fix
+
+package: .venv-package/ready ## Package for Lambda into build/package and prove it fit to deploy
+	package/build.sh .venv-package
+
+clean: ## Remove what was built, virtual environments included
+	rm -rf build .venv .venv-package

@@ -1,0 +1,77 @@
+"""Whether a swap has reached every cluster: the banner's reason to be, and when it may go.
+
+Atlas shows no key per cluster. It is taken as deployed when Atlas finds the new key valid and every running
+encrypted cluster was seen IDLE at every look over a soak of two of Atlas' 15-minute checks: clusters leave IDLE
+some time after the change, so one look proves nothing. A paused cluster cannot be updated: it does not hold up
+the rotation, it keeps the old key.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from chalicelib.domain.observed import Cluster, Encryption, Settings
+from chalicelib.domain.records import Rotation
+
+SOAK = timedelta(minutes=30)
+LOOK_EVERY = timedelta(minutes=5)
+
+BANNER = "key rotation is being deployed: do not disable or delete {old_key} until this is over"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """How far a swap has come: what it waits for (empty: done), since when all is at rest, who is paused."""
+
+    waiting_for: tuple[str, ...]
+    settled_since: datetime | None
+    paused: tuple[str, ...] = ()
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is waited for."""
+        return not self.waiting_for
+
+
+def encrypted(clusters: Iterable[Cluster]) -> tuple[Cluster, ...]:
+    """The clusters that the project's customer key encrypts, or may encrypt: an unknown provider counts."""
+    return tuple(c for c in clusters if c.encryption in {Encryption.AWS, Encryption.UNKNOWN})
+
+
+def judge_deployment(
+    settings_show_new_key: bool,  # noqa: FBT001 - the one fact, named by its only caller
+    settings: Settings,
+    clusters: Iterable[Cluster],
+    settled_since: datetime | None,
+    now: datetime,
+) -> Deployment:
+    """Judge one look: any unrest starts the soak anew."""
+    concerned = encrypted(clusters)
+    unrest = tuple(_unrest(settings_show_new_key, settings, concerned))
+    paused = tuple(sorted(c.name for c in concerned if c.paused))
+    if unrest:
+        return Deployment(waiting_for=unrest, settled_since=None, paused=paused)
+    since = settled_since or now
+    if now - since < SOAK:
+        minutes = int((SOAK - (now - since)).total_seconds() // 60)
+        return Deployment(
+            waiting_for=(f"all clusters at rest for {minutes} more minutes",),
+            settled_since=since,
+            paused=paused,
+        )
+    return Deployment(waiting_for=(), settled_since=since, paused=paused)
+
+
+def _unrest(shows_new_key: bool, settings: Settings, clusters: Iterable[Cluster]) -> Iterable[str]:  # noqa: FBT001 - as above
+    if not shows_new_key:
+        yield "the settings to name the new key"
+    if not settings.valid:
+        yield "Atlas to find the new key valid"
+    for cluster in clusters:
+        if not cluster.paused and cluster.state != "IDLE":
+            yield f"cluster {cluster.name} to become IDLE (it is {cluster.state})"
+
+
+def banner(rotation: Rotation) -> str | None:
+    """The warning to show while a swap is on its way through the clusters, None otherwise."""
+    return BANNER.format(old_key=rotation.old_key) if rotation.state == "deploying" else None

@@ -1,0 +1,1 @@
+"""Builds what goes to Lambda and proves it fit: never shipped itself."""
