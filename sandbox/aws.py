@@ -18,7 +18,7 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.sqs.models import Message, Queue, sqs_backends
 
 from sandbox.aws_door import Door
-from sandbox.aws_people import People, User
+from sandbox.aws_people import Expired, People, User
 from sandbox.aws_post import Post
 from sandbox.aws_provision import Made, Template
 from sandbox.aws_server import serving
@@ -54,9 +54,7 @@ class PretendAws:
     account = "123456789012"
     region = "us-east-1"
 
-    def __init__(
-        self, clock: VirtualClock, *, port: int = 0, consistency_delay: timedelta = timedelta(0)
-    ) -> None:
+    def __init__(self, clock: VirtualClock, *, port: int = 0, consistency_delay: timedelta = timedelta(0)) -> None:
         self.clock = clock
         self.address = ""
         self._port = port
@@ -113,8 +111,11 @@ class PretendAws:
         return self._people.secret_of(access_key_id)
 
     def caller_of(self, access_key_id: str) -> Caller | None:
-        """Who an access key belongs to: a user or a role session; None when nobody has that key."""
-        return self._people.caller_of(access_key_id)
+        """Who an access key belongs to: a user or a role session; None for unknown keys and ended sessions."""
+        try:
+            return self._people.caller_of(access_key_id)
+        except Expired:
+            return None
 
     def client(self, service: str, user: User | None = None, region: str = region) -> Any:  # noqa: ANN401 - boto3's
         """A boto3 client bound to this AWS, as `user` or as the account's administrator."""
@@ -128,9 +129,7 @@ class PretendAws:
                 aws_secret_access_key=who.secret_access_key,
             )
 
-    def provision(
-        self, resources: dict[str, Any], parameters: dict[str, str] | None = None
-    ) -> dict[str, Made]:
+    def provision(self, resources: dict[str, Any], parameters: dict[str, str] | None = None) -> dict[str, Made]:
         """Make the tables, queues, topics and buses of a template's `Resources`.
 
         Gives per logical id `arn`, `name`, `ref` (what Ref gives) and, where there is one, `url` or

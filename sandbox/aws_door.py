@@ -63,9 +63,7 @@ class Door:
         with closing(answer):
             return list(answer)
 
-    def _answer_kms(
-        self, operation: str, body: bytes, environ: Environ, start_response: StartResponse
-    ) -> list[bytes]:
+    def _answer_kms(self, operation: str, body: bytes, environ: Environ, start_response: StartResponse) -> list[bytes]:
         try:
             caller, region = self._caller(environ)
             parameters = _decoded(operation, json.loads(body or b"{}"))
@@ -106,17 +104,13 @@ class Door:
         refusal = self._people.refusal_to_assume(caller, role, external_id)
         return None if refusal is None else ("AccessDenied", refusal)
 
-    def _transact(
-        self, request: Mapping[str, object], environ: Environ, start_response: StartResponse
-    ) -> list[bytes]:
+    def _transact(self, request: Mapping[str, object], environ: Environ, start_response: StartResponse) -> list[bytes]:
         credential = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
         who = credential[1] if credential else ""
         seen = self._tokens.seen_before(who, request)
         if seen is None:
             text = "Request parameters are not the same as those of the earlier request with this token."
-            return _json(
-                start_response, 400, {"__type": "IdempotentParameterMismatchException", "message": text}
-            )
+            return _json(start_response, 400, {"__type": "IdempotentParameterMismatchException", "message": text})
         if seen:
             return _json(start_response, 200, {})
         worked: list[bool] = []
@@ -175,9 +169,7 @@ def _blobs_of(operation: str) -> frozenset[str]:
 def _decoded(operation: str, body: Mapping[str, object]) -> dict[str, object]:
     try:
         return {
-            name: b64decode(value, validate=True)
-            if name in _blobs_of(operation) and isinstance(value, str)
-            else value
+            name: b64decode(value, validate=True) if name in _blobs_of(operation) and isinstance(value, str) else value
             for name, value in body.items()
         }
     except Base64Error as error:

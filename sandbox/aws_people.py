@@ -68,9 +68,7 @@ class People:
         key = backend.create_access_key(name)
         return User(arn=user.arn, access_key_id=key.access_key_id, secret_access_key=key.secret_access_key)
 
-    def create_role(
-        self, name: str, trust: dict[str, object], policy: dict[str, object] | None, account: str
-    ) -> str:
+    def create_role(self, name: str, trust: dict[str, object], policy: dict[str, object] | None, account: str) -> str:
         """Make a role with an inline policy, None for no policy, and give its ARN."""
         backend = _iam(account)
         role = backend.create_role(name, json.dumps(trust), "/", None, "", [], "3600")

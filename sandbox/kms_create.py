@@ -65,9 +65,7 @@ def _checked_usage(spec: str, usage: str) -> str:
         raise unsupported(f"Keys of spec {spec} are not in the sandbox.")
     wanted = usage or ("ENCRYPT_DECRYPT" if spec == SYMMETRIC else "")
     if not wanted:
-        raise invalid(
-            "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys."
-        )
+        raise invalid("You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.")
     if wanted not in fitting:
         raise invalid(f"KeyUsage {wanted} is not compatible with KeySpec {spec}")
     return wanted
@@ -197,9 +195,7 @@ def update_description(call: Call) -> Answer:
 def get_parameters_for_import(call: Call) -> Answer:
     """GetParametersForImport: only its refusals; importing material is not in the sandbox."""
     if call.key.origin != "EXTERNAL":
-        raise unsupported(
-            f"{call.key.name} origin is {call.key.origin} which is not valid for this operation."
-        )
+        raise unsupported(f"{call.key.name} origin is {call.key.origin} which is not valid for this operation.")
     raise unsupported("Importing key material is not in the sandbox.")
 
 
@@ -212,9 +208,7 @@ OPERATIONS = {
     "ListKeys": Operation(run=list_keys, find=None),
     "GetKeyPolicy": Operation(run=get_key_policy, find=key_named),
     "PutKeyPolicy": Operation(run=put_key_policy, find=key_named),
-    "ListKeyPolicies": Operation(
-        run=lambda _call: {"PolicyNames": ["default"], "Truncated": False}, find=key_named
-    ),
+    "ListKeyPolicies": Operation(run=lambda _call: {"PolicyNames": ["default"], "Truncated": False}, find=key_named),
     "UpdateKeyDescription": Operation(run=update_description, find=key_named, needs=Needs.KEPT),
     "GetParametersForImport": Operation(run=get_parameters_for_import, find=key_named),
 }

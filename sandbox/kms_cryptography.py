@@ -166,24 +166,18 @@ def _check_rsa_size(spec: str, algorithm: str, size: int) -> None:
     # OAEP leaves the modulus less two hashes and two bytes (RFC 8017, section 7.1.1).
     most = int(spec.removeprefix("RSA_")) // 8 - 2 * _HASH_BYTES[algorithm] - 2
     if size > most:
-        raise invalid(
-            f"Algorithm {algorithm} and key spec {spec} cannot encrypt data larger than {most} bytes."
-        )
+        raise invalid(f"Algorithm {algorithm} and key spec {spec} cannot encrypt data larger than {most} bytes.")
 
 
 def _mark(call: Call, key: Key) -> None:
-    key.last_usage = Usage(
-        operation=call.operation, at=call.now, event_id=call.event_id, request_id=call.request_id
-    )
+    key.last_usage = Usage(operation=call.operation, at=call.now, event_id=call.event_id, request_id=call.request_id)
 
 
 OPERATIONS = {
     "Encrypt": Operation(run=encrypt, find=key_or_alias_named, needs=Needs.USABLE, abroad=True),
     "Decrypt": Operation(run=decrypt, find=_key_of_ciphertext, needs=Needs.USABLE, abroad=True),
     "ReEncrypt": Operation(run=re_encrypt, find=None),
-    "GenerateDataKey": Operation(
-        run=generate_data_key, find=key_or_alias_named, needs=Needs.USABLE, abroad=True
-    ),
+    "GenerateDataKey": Operation(run=generate_data_key, find=key_or_alias_named, needs=Needs.USABLE, abroad=True),
     "GenerateDataKeyWithoutPlaintext": Operation(
         run=generate_data_key_without_plaintext, find=key_or_alias_named, needs=Needs.USABLE, abroad=True
     ),

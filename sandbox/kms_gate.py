@@ -28,9 +28,7 @@ class PolicyGate:
 
     def check_key(self, call: Call, action: str, key: Key) -> None:
         """Let the caller act on a key, or raise AccessDeniedException with AWS' reason."""
-        request = Request(
-            caller=call.caller, action=action, resource=key.name, context=_context_of(call, key)
-        )
+        request = Request(caller=call.caller, action=action, resource=key.name, context=_context_of(call, key))
         by_key = key_policy_says(read_policy(key.policy, names_principals=True), request)
         by_identity = self._identity_says(request)
         _refuse_what_is_denied(request, by_key, by_identity)
@@ -63,9 +61,7 @@ class PolicyGate:
         )
         said = key_policy_says(statements, request)
         if not _allowed(call.caller, key, said, self._identity_says(request)):
-            raise malformed_policy(
-                "The new key policy will not allow you to update the key policy in the future."
-            )
+            raise malformed_policy("The new key policy will not allow you to update the key policy in the future.")
 
     def _identity_says(self, request: Request) -> Say:
         if request.caller.is_root:

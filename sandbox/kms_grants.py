@@ -63,9 +63,7 @@ def retire_grant(call: Call) -> Answer:
 def _retire(call: Call, key: Key, grant: Grant) -> Answer:
     may = grant.retiring or ""
     if not (call.caller.is_named_by(may) or (call.caller.is_root and call.caller.account == key.arn.account)):
-        raise denied(
-            call.caller.arn, "kms:RetireGrant", key.name, "because the grant names no such principal"
-        )
+        raise denied(call.caller.arn, "kms:RetireGrant", key.name, "because the grant names no such principal")
     call.stop_a_dry_run()
     del key.grants[grant.grant_id]
     return {}

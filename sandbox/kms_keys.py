@@ -199,11 +199,7 @@ class Vault:
 
     def catch_up(self, family: Family, now: datetime) -> None:
         """Rotate once, now, a key whose rotation fell due while it was not enabled."""
-        if (
-            family.period_days is not None
-            and family.next_rotation is not None
-            and family.next_rotation <= now
-        ):
+        if family.period_days is not None and family.next_rotation is not None and family.next_rotation <= now:
             self.rotate(family, Origin.AUTOMATIC, now)
             family.next_rotation = now + timedelta(days=family.period_days)
 
@@ -227,11 +223,7 @@ class Vault:
         family = key.family
         del family.members[key.arn.region]
         primary = family.primary
-        if (
-            primary is not None
-            and primary.state is State.PENDING_REPLICA_DELETION
-            and len(family.members) == 1
-        ):
+        if primary is not None and primary.state is State.PENDING_REPLICA_DELETION and len(family.members) == 1:
             _start_countdown(primary, key.deletion_date)
         if not family.members:
             self._burn(family)

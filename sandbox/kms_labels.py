@@ -83,9 +83,7 @@ def list_aliases(call: Call) -> Answer:
     key_id = locate(call, wanted, aliases=False).arn.key_id if wanted else None
     aliases = call.vault.aliases.get(call.place, {}).values()
     shown = [
-        _shown(call, alias)
-        for alias in sorted(aliases, key=lambda alias: alias.name)
-        if key_id in {None, alias.key_id}
+        _shown(call, alias) for alias in sorted(aliases, key=lambda alias: alias.name) if key_id in {None, alias.key_id}
     ]
     return page(call, "Aliases", shown, limit=50)
 

@@ -51,9 +51,7 @@ def _detail_of(call: Call, answer: Answer) -> Answer:
         "requestID": call.request_id,
         "eventID": call.event_id,
         "readOnly": False,
-        "resources": [
-            {"accountId": key.arn.account, "type": "AWS::KMS::Key", "ARN": key.name} for key in call.touched
-        ],
+        "resources": [{"accountId": key.arn.account, "type": "AWS::KMS::Key", "ARN": key.name} for key in call.touched],
         "eventType": "AwsApiCall",
         "managementEvent": True,
         "recipientAccountId": call.caller.account,

@@ -316,12 +316,8 @@ SCENARIOS = {
     "test_rotate_key_on_demand_raises_error_given_key_is_disabled": rotate_disabled,
     "test_rotate_key_on_demand_raises_error_given_key_that_does_not_exist": rotate_missing,
     "test_rotate_key_on_demand_raises_error_given_non_symmetric_key": rotate_asymmetric,
-    "test_rotate_key_on_demand_with_symmetric_key_and_automatic_rotation_disabled": rotate_and_look(
-        automatic=False
-    ),
-    "test_rotate_key_on_demand_with_symmetric_key_and_automatic_rotation_enabled": rotate_and_look(
-        automatic=True
-    ),
+    "test_rotate_key_on_demand_with_symmetric_key_and_automatic_rotation_disabled": rotate_and_look(automatic=False),
+    "test_rotate_key_on_demand_with_symmetric_key_and_automatic_rotation_enabled": rotate_and_look(automatic=True),
     "test_tag_existing_key_and_untag": tag_existing_key_and_untag,
     "test_tag_existing_key_with_invalid_tag_key": tag_existing_key_with_reserved_tag,
     "test_untag_key_partially": untag_key_partially,

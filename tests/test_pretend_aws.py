@@ -160,9 +160,7 @@ def test_policies_attached_over_the_iam_api_count_at_once(aws):
     user = aws.create_user("late", policy("sqs:*"))
     kms, iam = aws.client("kms", user), aws.client("iam")
     before = code_of(kms.list_keys)
-    arn = iam.create_policy(PolicyName="p", PolicyDocument=json.dumps(policy("kms:ListKeys")))["Policy"][
-        "Arn"
-    ]
+    arn = iam.create_policy(PolicyName="p", PolicyDocument=json.dumps(policy("kms:ListKeys")))["Policy"]["Arn"]
     iam.create_group(GroupName="g")
     iam.attach_group_policy(GroupName="g", PolicyArn=arn)
 
@@ -255,6 +253,7 @@ def test_a_session_ends_on_the_virtual_clock(aws, clock):
     later(clock, seconds=900)
 
     assert credentials["Expiration"] == START + timedelta(seconds=900)
+    assert aws.caller_of(credentials["AccessKeyId"]) is None
     assert code_of(kms.list_keys) == "ExpiredTokenException"
 
 
@@ -439,9 +438,7 @@ def test_queries_find_the_same_items_as_a_scan_would(aws, table):
         ExpressionAttributeValues={":k": {"S": "k0"}, ":t": {"S": "2027-11"}},
     )["Items"]
 
-    assert found == sorted(
-        (one for one in everything if one["pk"]["S"] == "p1"), key=lambda one: one["sk"]["S"]
-    )
+    assert found == sorted((one for one in everything if one["pk"]["S"] == "p1"), key=lambda one: one["sk"]["S"])
     wanted = [one for one in everything if one.get("due_kind") == {"S": "k0"} and "due_at" in one]
     assert [one["due_at"]["S"] for one in due] == sorted(one["due_at"]["S"] for one in wanted)
     assert len(due) == 4

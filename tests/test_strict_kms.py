@@ -241,10 +241,7 @@ def test_only_some_operations_take_an_alias(world):
         "NotFoundException",
         "Invalid keyId 'alias/one'",
     )
-    assert (
-        world.refusal("DisableKey", KeyId=f"arn:aws:kms:{REGION}:{HOME}:alias/one")[0]
-        == "InvalidArnException"
-    )
+    assert world.refusal("DisableKey", KeyId=f"arn:aws:kms:{REGION}:{HOME}:alias/one")[0] == "InvalidArnException"
 
 
 def test_what_does_not_exist_is_named_in_the_refusal(world):
@@ -376,9 +373,7 @@ def test_a_deny_wins_wherever_it_stands(world, where):
 
 
 def test_not_action_covers_everything_else(world):
-    world.iam.policies[STRANGER.arn] = (
-        document({"Effect": "Allow", "NotAction": "kms:Decrypt", "Resource": "*"}),
-    )
+    world.iam.policies[STRANGER.arn] = (document({"Effect": "Allow", "NotAction": "kms:Decrypt", "Resource": "*"}),)
     key = world.new_key()
 
     blob = world.do("Encrypt", STRANGER, KeyId=key, Plaintext=b"x")["CiphertextBlob"]
@@ -472,9 +467,7 @@ def test_an_account_can_forbid_short_windows_by_policy(world):
     world.iam.policies[ADMIN.arn] = (document(allow("*"), short),)
     key = world.new_key()
 
-    assert (
-        world.refusal("ScheduleKeyDeletion", KeyId=key, PendingWindowInDays=7)[0] == "AccessDeniedException"
-    )
+    assert world.refusal("ScheduleKeyDeletion", KeyId=key, PendingWindowInDays=7)[0] == "AccessDeniedException"
     assert world.do("ScheduleKeyDeletion", KeyId=key, PendingWindowInDays=30)["KeyState"] == "PendingDeletion"
 
 
@@ -579,9 +572,7 @@ def test_a_key_pending_deletion_can_only_be_looked_at_and_saved(world):
 def test_a_window_outside_seven_to_thirty_days_is_refused(world, days):
     key = world.new_key()
 
-    assert (
-        world.refusal("ScheduleKeyDeletion", KeyId=key, PendingWindowInDays=days)[0] == "ValidationException"
-    )
+    assert world.refusal("ScheduleKeyDeletion", KeyId=key, PendingWindowInDays=days)[0] == "ValidationException"
     assert world.state(key) == "Enabled"
 
 
@@ -689,9 +680,7 @@ def test_a_dry_run_does_everything_but_the_work(world):
         world.refusal("GenerateDataKey", KeyId=key, KeySpec="AES_256", DryRun=True),
     }
 
-    assert refusals == {
-        ("DryRunOperationException", "The request would have succeeded, but the DryRun option is set.")
-    }
+    assert refusals == {("DryRunOperationException", "The request would have succeeded, but the DryRun option is set.")}
     assert world.do("GetKeyLastUsage", KeyId=key)["KeyLastUsage"] == used
 
 

@@ -39,7 +39,8 @@ def encrypted(clusters: Iterable[Cluster]) -> tuple[Cluster, ...]:
 
 
 def judge_deployment(
-    settings_show_new_key: bool,  # noqa: FBT001 - the one fact, named by its only caller
+    *,
+    settings_show_new_key: bool,
     settings: Settings,
     clusters: Iterable[Cluster],
     settled_since: datetime | None,
@@ -47,7 +48,7 @@ def judge_deployment(
 ) -> Deployment:
     """Judge one look: any unrest starts the soak anew."""
     concerned = encrypted(clusters)
-    unrest = tuple(_unrest(settings_show_new_key, settings, concerned))
+    unrest = tuple(_unrest(settings, concerned, shows_new_key=settings_show_new_key))
     paused = tuple(sorted(c.name for c in concerned if c.paused))
     if unrest:
         return Deployment(waiting_for=unrest, settled_since=None, paused=paused)
@@ -62,7 +63,7 @@ def judge_deployment(
     return Deployment(waiting_for=(), settled_since=since, paused=paused)
 
 
-def _unrest(shows_new_key: bool, settings: Settings, clusters: Iterable[Cluster]) -> Iterable[str]:  # noqa: FBT001 - as above
+def _unrest(settings: Settings, clusters: Iterable[Cluster], *, shows_new_key: bool) -> Iterable[str]:
     if not shows_new_key:
         yield "the settings to name the new key"
     if not settings.valid:

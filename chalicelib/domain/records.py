@@ -161,6 +161,8 @@ class Rotation:
     cancel_requested_by: str | None = None
     patch_sent_at: datetime | None = None
     """Written before the settings are changed: after a crash it says that a change may be on its way."""
+    first_refused_at: datetime | None = None
+    """Since when Atlas refuses the new key because IAM has not caught up yet."""
     swapped_at: datetime | None = None
     settled_since: datetime | None = None
     """Since when every running encrypted cluster has been seen at rest, looked at without a break."""
@@ -252,6 +254,8 @@ class Key:
     """When the settings of its last project stopped naming it."""
     deployed_at: datetime | None = None
     """When its replacement had reached every running cluster; None while that is not so."""
+    settled_since: datetime | None = None
+    """For a key replaced by hand: since when every running encrypted cluster has been seen at rest."""
     paused_clusters: tuple[str, ...] = ()
     """Clusters (`project/cluster`) paused while the swap was deployed and not seen running since."""
     reasons: tuple[Reason, ...] = ()
@@ -262,6 +266,9 @@ class Key:
     safe_since: datetime | None = None
     proof_digest: str | None = None
     proof_at: datetime | None = None
+    attested_at: datetime | None = None
+    attested_by: str | None = None
+    attestation: str = ""
     deletion_id: str | None = None
     next_sweep_at: datetime | None = None
     version: int = 0

@@ -1,0 +1,132 @@
+"""The Atlas credentials, one Secrets Manager secret per organization; their values never leave in any text.
+
+Powertools Parameters fetches; the age of a copy is judged by the clock that is handed in, so that a changed secret
+is taken up within one hour whatever that clock says.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+import msgspec
+from aws_lambda_powertools.utilities.parameters import SecretsProvider
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+from botocore.exceptions import ClientError
+
+from chalicelib.usecases.ports import NotFound, OutsideError, PermanentError, TemporaryError
+
+TAKEN_UP_WITHIN = timedelta(minutes=55)
+_CALL = "secretsmanager:GetSecretValue"
+_FOR_A_PERSON = {
+    "AccessDenied",
+    "AccessDeniedException",
+    "DecryptionFailure",
+    "InvalidParameterException",
+    "InvalidRequestException",
+    "ValidationException",
+}
+"""What waiting does not mend: no permission, a KMS key that is out of order, a secret marked for deletion."""
+
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class _Account(msgspec.Struct):
+    client_id: _Text
+    client_secret: _Text
+
+
+class _Secret(msgspec.Struct):
+    organization: _Text
+    reader: _Account
+    owner: _Account
+    webhook_secrets: list[_Text] = msgspec.field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """An Atlas service account; printing it shows no secret."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrganizationSecret:
+    """What one organization's secret holds; printing it shows no secret."""
+
+    organization: str
+    reader: Account
+    owner: Account
+    webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    def values(self) -> tuple[str, ...]:
+        """Every text that must never be seen in a log."""
+        return (self.reader.client_secret, self.owner.client_secret, *self.webhook_secrets)
+
+
+class Secrets:
+    """The organizations' secrets, each kept for less than an hour."""
+
+    def __init__(self, client: Any, now: Callable[[], datetime]) -> None:  # noqa: ANN401 - boto3 ships no types
+        self._provider = SecretsProvider(boto3_client=client)
+        self._now = now
+        self._kept: dict[str, tuple[datetime, OrganizationSecret]] = {}
+        self._seen: dict[str, None] = {}
+
+    def get(self, secret_id: str) -> OrganizationSecret:
+        """One organization's credentials; a secret that is malformed is a PermanentError naming the field."""
+        now = self._now()
+        kept = self._kept.get(secret_id)
+        if kept is not None and now - kept[0] < TAKEN_UP_WITHIN:
+            return kept[1]
+        secret = _parse(secret_id, self._fetch(secret_id))
+        self._kept[secret_id] = (now, secret)
+        self._seen.update(dict.fromkeys(secret.values()))
+        return secret
+
+    def current_values(self) -> tuple[str, ...]:
+        """Every secret text that was ever handed out here, for the filter that blanks them in logs.
+
+        Also those changed since: somebody may still hold them.
+        """
+        return tuple(self._seen)
+
+    def _fetch(self, secret_id: str) -> str | bytes:
+        try:
+            text = self._provider.get(secret_id, force_fetch=True)
+        except GetParameterError as error:
+            raise _ours(secret_id, error) from error
+        if not isinstance(text, str | bytes):
+            raise PermanentError(f"the Atlas secret {secret_id} holds no text", call=_CALL)
+        return text
+
+
+def _ours(secret_id: str, error: GetParameterError) -> OutsideError:
+    # Powertools raises without `from`: what it met stands in the context.
+    met = error.__context__
+    code = str(met.response.get("Error", {}).get("Code", "")) if isinstance(met, ClientError) else ""
+    text = f"the Atlas secret {secret_id} could not be read from Secrets Manager ({code or 'no answer'})"
+    if code == "ResourceNotFoundException":
+        return NotFound(f"{text}: make it, or correct ATLAS_SECRETS", call=_CALL, code=code)
+    if code in _FOR_A_PERSON:
+        return PermanentError(f"{text}: see that Keyturn's role may read it", call=_CALL, code=code)
+    return TemporaryError(text, call=_CALL, code=code)
+
+
+def _parse(secret_id: str, text: str | bytes) -> OrganizationSecret:
+    try:
+        secret = msgspec.json.decode(text, type=_Secret)
+    except msgspec.ValidationError as error:
+        # msgspec's message names the field and the expected type, never the value
+        raise PermanentError(
+            f"the Atlas secret {secret_id} is malformed: {error}", call=_CALL, code="malformed"
+        ) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise PermanentError(f"the Atlas secret {secret_id} is not JSON", call=_CALL, code="malformed") from None
+    return OrganizationSecret(
+        organization=secret.organization,
+        reader=Account(client_id=secret.reader.client_id, client_secret=secret.reader.client_secret),
+        owner=Account(client_id=secret.owner.client_id, client_secret=secret.owner.client_secret),
+        webhook_secrets=tuple(secret.webhook_secrets),
+    )

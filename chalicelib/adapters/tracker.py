@@ -1,0 +1,357 @@
+"""The tracker in DynamoDB: one table, conditional writes, one transaction a step.
+
+Every record is its JSON in `body`, with the attributes that conditions and indexes need beside it. The index `due`
+finds work by time, the index `listing` pages through the fleet; both may lag, so nobody decides from them.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import msgspec
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ParamValidationError
+from botocore.parsers import ResponseParserError
+
+from chalicelib.domain.arn import KeyArn
+from chalicelib.domain.records import AuditEntry, Change, Deletion, Key, Notice, Project, Proof, Record, Rotation
+from chalicelib.usecases.ports import Conflict, Due, OutsideError, Page, PermanentError, TemporaryError
+
+Item = dict[str, Any]
+Kept = TypeVar("Kept", bound=Record | Notice)
+
+Content = TypeVar("Content")
+
+MOST_WRITES = 100
+"""What DynamoDB takes in one transaction."""
+
+_LOST_A_RACE = {"ConditionalCheckFailed", "TransactionConflict"}
+_OVERLOADED = {"ThrottlingError", "ProvisionedThroughputExceeded"}
+_SERVER_FAILED = 500
+_MAY_PASS = {
+    "ExpiredTokenException",
+    "InternalServerError",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ServiceUnavailable",
+    "ThrottlingException",
+    "TransactionInProgressException",
+}
+
+
+class DynamoTracker:
+    """Keyturn's memory in one DynamoDB table."""
+
+    def __init__(self, client: Any, table_name: str) -> None:  # noqa: ANN401 - boto3 ships no types
+        self._client = client
+        self._table = table_name
+
+    def project(self, project_id: str) -> Project | None:
+        """One project."""
+        return self._get(f"PROJECT#{project_id}", "PROJECT", Project)
+
+    def projects(self, cursor: str | None, limit: int) -> Page[Project]:
+        """The fleet, page by page."""
+        return self._listing("PROJECT", cursor, limit, Project)
+
+    def rotation(self, project_id: str, rotation_id: str) -> Rotation | None:
+        """One rotation."""
+        return self._get(f"PROJECT#{project_id}", f"ROTATION#{rotation_id}", Rotation)
+
+    def rotations(self, project_id: str, cursor: str | None, limit: int) -> Page[Rotation]:
+        """A project's rotations, page by page."""
+        pk = f"PROJECT#{project_id}"
+        answer = self._query(
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+            ExpressionAttributeValues={":pk": {"S": pk}, ":sk": {"S": "ROTATION#"}},
+            ConsistentRead=True,
+            Limit=limit + 1,
+            **_start(cursor, pk=pk),
+        )
+        return _page(answer, limit, ("pk", "sk"), Rotation)
+
+    def key(self, arn: KeyArn) -> Key | None:
+        """One key."""
+        return self._get(f"KEY#{arn.key_id}", f"KEY#{arn.account}#{arn.region}", Key)
+
+    def keys_named(self, key_id: str) -> tuple[Key, ...]:
+        """Every key with this bare id."""
+        return tuple(
+            _decoded(item, Key)
+            for item in self._query_all(
+                KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+                ExpressionAttributeValues={":pk": {"S": f"KEY#{key_id}"}, ":sk": {"S": "KEY#"}},
+                ConsistentRead=True,
+            )
+        )
+
+    def keys(self, cursor: str | None, limit: int) -> Page[Key]:
+        """All keys, page by page."""
+        return self._listing("KEY", cursor, limit, Key)
+
+    def keys_of(self, project_id: str) -> tuple[Key, ...]:
+        """Every key that the project uses or ever used; a link without its key is damage, not an empty answer."""
+        links = self._query_all(
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+            ExpressionAttributeValues={":pk": {"S": f"PROJECT#{project_id}"}, ":sk": {"S": "KEY#"}},
+            ConsistentRead=True,
+        )
+        return tuple(self._linked(link) for link in links)
+
+    def _linked(self, link: Item) -> Key:
+        arn = _decoded(link, KeyArn)
+        key = self.key(arn)
+        if key is None:
+            text = f"the tracker links {link['pk']['S']} to {arn}, but has no such key: restore the table"
+            raise PermanentError(text, call="get_item", code="damaged")
+        return key
+
+    def deletion(self, deletion_id: str) -> Deletion | None:
+        """One request to delete a key."""
+        return self._get(f"DELETION#{deletion_id}", "DELETION", Deletion)
+
+    def proof(self, arn: KeyArn, digest: str) -> Proof | None:
+        """A stored verdict document."""
+        return self._get(f"KEY#{arn.key_id}", f"PROOF#{arn.account}#{arn.region}#{digest}", Proof)
+
+    def notice(self, notice_id: str) -> Notice | None:
+        """One notice."""
+        return self._get(f"NOTICE#{notice_id}", "NOTICE", Notice)
+
+    def due(self, kind: Due, now: datetime) -> Iterator[tuple[str, ...]]:
+        """The names of everything due, longest overdue first."""
+        for item in self._query_all(
+            IndexName="due",
+            KeyConditionExpression="due_kind = :kind AND due_at <= :now",
+            ExpressionAttributeValues={":kind": {"S": kind}, ":now": {"S": instant(now)}},
+        ):
+            yield _name(item["pk"]["S"], item["sk"]["S"], self._client.meta.partition)
+
+    def commit(self, change: Change) -> None:
+        """Save all of a change or nothing, in one transaction."""
+        self._transact([self._put(item) for item in _items(change)])
+
+    def update_notice(self, notice: Notice) -> Notice:
+        """Save how far the sending of a notice has come."""
+        self._transact([self._put(_notice_item(notice))])
+        return _next_version(notice)
+
+    def _transact(self, puts: list[Item]) -> None:
+        """Write all or nothing.
+
+        The token belongs to this one call: botocore's own repetitions of it write once, and its lost answer does not
+        come back as somebody else's write. A token made from the content would let two writers of the same content
+        both believe that they won.
+        """
+        if len(puts) > MOST_WRITES:
+            text = f"a change of {len(puts)} writes is too large: DynamoDB takes {MOST_WRITES} in one transaction"
+            raise PermanentError(text, call="transact_write_items", code="too_large")
+        self._call(
+            "transact_write_items", TransactItems=[{"Put": put} for put in puts], ClientRequestToken=str(uuid4())
+        )
+
+    def _get(self, pk: str, sk: str, kind: type[Kept]) -> Kept | None:
+        answer = self._call(
+            "get_item", TableName=self._table, Key={"pk": {"S": pk}, "sk": {"S": sk}}, ConsistentRead=True
+        )
+        return _decoded(answer["Item"], kind) if "Item" in answer else None
+
+    def _listing(self, kind: str, cursor: str | None, limit: int, record: type[Kept]) -> Page[Kept]:
+        answer = self._query(
+            IndexName="listing",
+            KeyConditionExpression="kind = :kind",
+            ExpressionAttributeValues={":kind": {"S": kind}},
+            Limit=limit + 1,
+            **_start(cursor, kind=kind),
+        )
+        return _page(answer, limit, ("pk", "sk", "kind"), record)
+
+    def _query(self, **arguments: Any) -> Item:  # noqa: ANN401 - DynamoDB's own request
+        return self._call("query", TableName=self._table, **arguments)
+
+    def _query_all(self, **arguments: Any) -> Iterator[Item]:  # noqa: ANN401 - DynamoDB's own request
+        start: Item = {}
+        while True:
+            answer = self._query(**arguments, **start)
+            yield from answer["Items"]
+            if "LastEvaluatedKey" not in answer:
+                return
+            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+    def _put(self, item: Item) -> Item:
+        """A Put that goes through only if the item still has the version it was read at."""
+        item = dict(item)
+        read_at = item.pop("read_at", None)
+        put: Item = {"TableName": self._table, "Item": item}
+        if read_at == 0:
+            put["ConditionExpression"] = "attribute_not_exists(pk)"
+        elif read_at is not None:
+            put["ConditionExpression"] = "version = :read_at"
+            put["ExpressionAttributeValues"] = {":read_at": {"N": str(read_at)}}
+        return put
+
+    def _call(self, operation: str, **arguments: Any) -> Item:  # noqa: ANN401 - DynamoDB's own request
+        try:
+            answer: Item = getattr(self._client, operation)(**arguments)
+        except ClientError as error:
+            raise _ours(error, operation, _names_of(arguments)) from error
+        except (NoCredentialsError, ParamValidationError) as error:
+            raise PermanentError(f"DynamoDB {operation} cannot be asked: {error}", call=operation) from error
+        except (BotoCoreError, ResponseParserError) as error:
+            raise TemporaryError(f"DynamoDB {operation} got no answer: {error}", call=operation) from error
+        return answer
+
+
+def instant(moment: datetime) -> str:
+    """A time as text that sorts like time: UTC, microseconds, `Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def notice_from_stream(image: Item) -> Notice | None:
+    """The notice in a stream record's new image, None when it is something else."""
+    if image.get("sk", {}).get("S") != "NOTICE" or "body" not in image:
+        return None
+    return _decoded(image, Notice)
+
+
+def _items(change: Change) -> Iterator[Item]:
+    for record in change.records:
+        yield from _record_items(record)
+    for notice in change.notices:
+        yield _notice_item(notice)
+    for number, entry in enumerate(change.audit):
+        yield _audit_item(entry, number)
+
+
+def _record_items(record: Record) -> Iterator[Item]:
+    match record:
+        case Project():
+            yield _item(f"PROJECT#{record.project_id}", "PROJECT", record, Due.REMINDER, listed=True)
+        case Rotation():
+            yield _item(f"PROJECT#{record.project_id}", f"ROTATION#{record.rotation_id}", record, Due.ROTATION)
+        case Key():
+            place = f"KEY#{record.arn.account}#{record.arn.region}"
+            yield _item(f"KEY#{record.arn.key_id}", place, record, Due.SWEEP, listed=True)
+            yield from (_link(project_id, record.arn) for project_id in sorted(set(record.projects)))
+        case Deletion():
+            yield _item(f"DELETION#{record.deletion_id}", "DELETION", record, Due.DELETION)
+        case Proof():
+            place = f"PROOF#{record.arn.account}#{record.arn.region}#{record.digest}"
+            yield _item(f"KEY#{record.arn.key_id}", place, record, None)
+
+
+def _item(pk: str, sk: str, record: Record | Notice, due: Due | None, *, listed: bool = False) -> Item:
+    saved = _next_version(record)
+    item: Item = {
+        "pk": {"S": pk},
+        "sk": {"S": sk},
+        "body": {"S": msgspec.json.encode(saved).decode()},
+        "version": {"N": str(saved.version)},
+        "read_at": record.version,
+    }
+    if listed:
+        item["kind"] = {"S": sk.split("#", 1)[0]}
+    if due is not None and record.due is not None:
+        item |= {"due_kind": {"S": due}, "due_at": {"S": instant(record.due)}}
+    return item
+
+
+def _link(project_id: str, arn: KeyArn) -> Item:
+    body = msgspec.json.encode(arn).decode()
+    return {"pk": {"S": f"PROJECT#{project_id}"}, "sk": {"S": f"KEY#{arn}"}, "body": {"S": body}}
+
+
+def _notice_item(notice: Notice) -> Item:
+    return _item(f"NOTICE#{notice.notice_id}", "NOTICE", notice, Due.NOTICE)
+
+
+def _audit_item(entry: AuditEntry, number: int) -> Item:
+    body = msgspec.json.encode(entry)
+    name = f"{instant(entry.at)}#{number}#{hashlib.sha256(body).hexdigest()[:16]}"
+    return {
+        "pk": {"S": f"AUDIT#{entry.subject}"},
+        "sk": {"S": name},
+        "body": {"S": body.decode()},
+        "read_at": 0,
+    }
+
+
+def _next_version(record: Kept) -> Kept:
+    return replace(record, version=record.version + 1)
+
+
+def _decoded(item: Item, kind: type[Content]) -> Content:
+    try:
+        return msgspec.json.decode(item["body"]["S"], type=kind)
+    except (KeyError, msgspec.MsgspecError) as error:
+        name = f"{item.get('pk')} {item.get('sk')}"
+        text = f"the tracker's item {name} cannot be read as {kind.__name__}: {error}"
+        raise PermanentError(text, call="decode", code="damaged") from error
+
+
+def _name(pk: str, sk: str, partition: str) -> tuple[str, ...]:
+    kind, _, rest = pk.partition("#")
+    if kind == "KEY":
+        _, account, region = sk.split("#")
+        return (str(KeyArn(account=account, region=region, key_id=rest, partition=partition)),)
+    if sk.startswith("ROTATION#"):
+        return (rest, sk.removeprefix("ROTATION#"))
+    return (rest,)
+
+
+def _page(answer: Item, limit: int, names: tuple[str, ...], kind: type[Kept]) -> Page[Kept]:
+    """The first `limit` items; one more was asked for, to know whether a next page holds anything."""
+    items = answer["Items"]
+    shown = items[:limit]
+    last = answer.get("LastEvaluatedKey") if len(items) <= limit else shown[-1]
+    return Page(items=tuple(_decoded(item, kind) for item in shown), next=_cursor(last, names) if last else None)
+
+
+def _cursor(last: Item, names: tuple[str, ...]) -> str:
+    text = json.dumps({name: last[name]["S"] for name in names})
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _start(cursor: str | None, **fixed: str) -> Item:
+    if cursor is None:
+        return {}
+    padded = cursor + "=" * (-len(cursor) % 4)
+    try:
+        start = msgspec.json.decode(base64.urlsafe_b64decode(padded), type=dict[str, str])
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise _bad_cursor() from error
+    if start.keys() != {"pk", "sk"} | fixed.keys() or not start.items() >= fixed.items():
+        raise _bad_cursor()
+    return {"ExclusiveStartKey": {name: {"S": value} for name, value in start.items()}}
+
+
+def _bad_cursor() -> PermanentError:
+    return PermanentError("this cursor was not given out by this list", call="query", code="bad_cursor")
+
+
+def _names_of(arguments: Item) -> list[str]:
+    puts = (written["Put"]["Item"] for written in arguments.get("TransactItems", ()))
+    return [f"{item['pk']['S']} {item['sk']['S']}" for item in puts]
+
+
+def _ours(error: ClientError, operation: str, names: list[str]) -> OutsideError:
+    said = error.response.get("Error", {})
+    code, text = said.get("Code", ""), f"DynamoDB {operation}: {said.get('Code')}: {said.get('Message', '')}"
+    reasons = [reason.get("Code") for reason in error.response.get("CancellationReasons", ())]
+    lost = [name for name, reason in zip(names, reasons, strict=False) if reason in _LOST_A_RACE]
+    if code == "TransactionConflictException" or lost:
+        return Conflict(f"somebody else wrote first: {', '.join(lost) or operation}", call=operation, code=code)
+    if code in _MAY_PASS or _OVERLOADED.intersection(reasons) or _failed_inside(error):
+        return TemporaryError(text, call=operation, code=code)
+    if code == "ValidationException" and "starting key" in text.lower():
+        return _bad_cursor()
+    return PermanentError(text, call=operation, code=code)
+
+
+def _failed_inside(error: ClientError) -> bool:
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return isinstance(status, int) and status >= _SERVER_FAILED

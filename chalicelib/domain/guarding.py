@@ -1,0 +1,119 @@
+"""What a KMS call that somebody made means for a key: leave it alone, tell, or bring the key back."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from chalicelib.domain.arn import KeyArn, locate_key, parse_key_arn
+from chalicelib.domain.records import Deletion, GuardMode, Key, KeyState, Project
+from chalicelib.domain.records import DeletionState as State
+from chalicelib.domain.retirement import WINDOW_DAYS
+
+DISABLE = "DisableKey"
+SCHEDULE = "ScheduleKeyDeletion"
+WATCHED = frozenset({DISABLE, SCHEDULE, "PutKeyPolicy", "DeleteAlias"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyCall:
+    """One KMS call that succeeded, as CloudTrail tells it; `window_days` belongs to ScheduleKeyDeletion."""
+
+    event_id: str
+    operation: str
+    arn: KeyArn
+    actor: str
+    account: str
+    at: datetime | None = None
+    window_days: int | None = None
+
+
+class Act(StrEnum):
+    """What the guard does."""
+
+    NOTHING = "nothing"
+    TELL = "tell"
+    BRING_BACK = "bring back"
+
+
+def read_call(event: dict[str, Any]) -> KeyCall | None:
+    """Read an EventBridge event; None for what is no successful watched call on a key that it names."""
+    detail = event.get("detail")
+    if event.get("source") != "aws.kms" or not isinstance(detail, dict):
+        return None
+    operation = detail.get("eventName")
+    arn = _key_in(detail, event)
+    if operation not in WATCHED or detail.get("errorCode") or arn is None:
+        return None
+    request = _dict(detail.get("requestParameters"))
+    return KeyCall(
+        event_id=str(detail.get("eventID") or event.get("id")),
+        operation=operation,
+        arn=arn,
+        actor=_actor(_dict(detail.get("userIdentity"))),
+        account=str(detail.get("recipientAccountId") or event.get("account") or arn.account),
+        at=_moment(detail.get("eventTime") or event.get("time")),
+        window_days=_days(request.get("pendingWindowInDays")) if operation == SCHEDULE else None,
+    )
+
+
+def decide(call: KeyCall, key: Key | None, deletion: Deletion | None, projects: tuple[Project, ...]) -> Act:
+    """Decide for a key as it is known now; only a key that something still needs is guarded."""
+    if key is None or not is_needed(key) or went_through_workflow(call, deletion):
+        return Act.NOTHING
+    if call.operation not in {DISABLE, SCHEDULE}:
+        return Act.TELL
+    tell_only = any(p.policy.guard is GuardMode.TELL for p in projects)
+    return Act.TELL if tell_only else Act.BRING_BACK
+
+
+def is_needed(key: Key) -> bool:
+    """Whether anything may need the key; one that no sweep has found free yet counts as needed."""
+    if key.state is KeyState.DELETED:
+        return False
+    return key.state in {KeyState.CURRENT, KeyState.DEPLOYING} or bool(key.reasons) or key.safe_since is None
+
+
+def went_through_workflow(call: KeyCall, deletion: Deletion | None) -> bool:
+    """Whether the call is the one that the key's approved deletion makes at this point."""
+    state = deletion.state if deletion is not None else None
+    if call.operation == DISABLE:
+        return state in {State.APPROVED, State.QUARANTINED, State.SCHEDULED}
+    if call.operation == SCHEDULE:
+        # KMS takes 30 days when no window is given
+        long_enough = call.window_days is None or call.window_days >= WINDOW_DAYS
+        return state in {State.QUARANTINED, State.SCHEDULED} and long_enough
+    return False
+
+
+def _key_in(detail: dict[str, Any], event: dict[str, Any]) -> KeyArn | None:
+    resources = detail.get("resources")
+    for resource in resources if isinstance(resources, list) else ():
+        arn = parse_key_arn(str(_dict(resource).get("ARN", "")))
+        if arn is not None:
+            return arn
+    text = str(_dict(detail.get("requestParameters")).get("keyId", ""))
+    account = str(detail.get("recipientAccountId") or event.get("account", ""))
+    return locate_key(text, account=account, region=str(detail.get("awsRegion") or event.get("region", "")))
+
+
+def _actor(identity: dict[str, Any]) -> str:
+    return str(identity.get("arn") or identity.get("invokedBy") or identity.get("principalId") or "unknown")
+
+
+def _dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _days(value: object) -> int | None:
+    """A window that cannot be read counts as the shortest."""
+    if value is None:
+        return None
+    return int(value) if isinstance(value, int | float) or (isinstance(value, str) and value.isdecimal()) else 0
+
+
+def _moment(value: object) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(value))
+    except ValueError:
+        return None

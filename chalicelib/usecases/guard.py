@@ -1,0 +1,71 @@
+"""Guards: undoes, or tells, what somebody does in KMS to a key that something still needs.
+
+The key comes back before anything is written. The notice is named by the event, so that the same event told twice
+is one notice.
+"""
+
+import logging
+from datetime import datetime
+from typing import Any
+
+from chalicelib.domain.guarding import Act, KeyCall, decide, read_call
+from chalicelib.domain.records import AuditEntry, Change, Key, Notice, Project
+from chalicelib.domain.wording_deletion import call_not_undone, call_told, key_brought_back
+from chalicelib.usecases.observe import keys_at
+from chalicelib.usecases.ports import Conflict, Outside, OutsideError
+
+_log = logging.getLogger(__name__)
+
+
+def guard_key(outside: Outside, event: dict[str, Any]) -> None:
+    """Answer one KMS call, in this invocation; a failing KMS raises its OutsideError after people were told."""
+    call = read_call(event)
+    key = outside.tracker.key(call.arn) if call is not None else None
+    if call is None or key is None:
+        return
+    deletion = outside.tracker.deletion(key.deletion_id) if key.deletion_id is not None else None
+    projects = _projects_of(outside, key)
+    now = outside.now()
+    match decide(call, key, deletion, projects):
+        case Act.TELL:
+            _tell(outside, call_told(call, key, projects, now), call, now, "call on a needed key seen")
+        case Act.BRING_BACK:
+            _bring_back(outside, call, key, projects, now)
+        case Act.NOTHING:
+            _log.info("%s on %s by %s is left alone", call.operation, call.arn, call.actor)
+
+
+def _bring_back(outside: Outside, call: KeyCall, key: Key, projects: tuple[Project, ...], now: datetime) -> None:
+    notice = key_brought_back(call, key, projects, now)
+    if outside.tracker.notice(notice.notice_id) is not None:
+        return
+    kms = keys_at(outside, key)
+    try:
+        kms.cancel_deletion(key.arn)
+        kms.enable(key.arn)
+    except OutsideError as problem:
+        cry = call_not_undone(call, key, projects, now, why=problem.message)
+        _tell(outside, cry, call, now, "call on a needed key could not be undone")
+        raise
+    _tell(outside, notice, call, now, "call on a needed key undone")
+
+
+def _tell(outside: Outside, notice: Notice, call: KeyCall, now: datetime, what: str) -> None:
+    entry = AuditEntry(
+        at=now,
+        who="keyturn guard",
+        what=what,
+        subject=call.arn.key_id,
+        why=f"{call.operation} by {call.actor} (event {call.event_id})",
+    )
+    try:
+        outside.tracker.commit(Change(records=(), notices=(notice,), audit=(entry,)))
+    except Conflict:
+        if outside.tracker.notice(notice.notice_id) is None:
+            raise
+        _log.info("event %s was told already", call.event_id)
+
+
+def _projects_of(outside: Outside, key: Key) -> tuple[Project, ...]:
+    found = (outside.tracker.project(project_id) for project_id in key.projects)
+    return tuple(project for project in found if project is not None)

@@ -1,0 +1,128 @@
+"""Takes what people decide about a key: to ask for its deletion, to approve it, to call it off, to vouch for it.
+
+Nothing here touches KMS: it writes wishes, and `retire` carries them out after looking for itself.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from chalicelib.domain.approval import approve, call_off, give_back, open_deletion
+from chalicelib.domain.arn import parse_key_id
+from chalicelib.domain.records import AuditEntry, Change, Deletion, Key, KeyState, Project
+from chalicelib.domain.refusals import No, Refusal
+from chalicelib.domain.wording_deletion import deletion_approved, deletion_ended, deletion_requested
+from chalicelib.usecases.ports import Outside
+
+_SWEPT = frozenset({KeyState.RETIRING, KeyState.UNUSED})
+
+
+def request_deletion(
+    outside: Outside, key_id: str, *, account: str | None, region: str | None, requester: str, reason: str
+) -> Deletion:
+    """Ask for a key's deletion, bound to its present proof; raises Refusal with every reason against it."""
+    key = _find_key(outside, key_id, account, region)
+    projects = _projects_of(outside, key)
+    now = outside.now()
+    if key.deletion_id is not None and _is_over(outside, key.deletion_id) and key.state is not KeyState.DELETED:
+        key = replace(key, deletion_id=None)
+    deletion = open_deletion(key, projects, requester=requester, reason=reason, now=now)
+    key = replace(key, deletion_id=deletion.deletion_id, next_sweep_at=None)
+    outside.tracker.commit(
+        Change(
+            records=(deletion, key),
+            notices=(deletion_requested(deletion, key, projects, now),),
+            audit=(_audit(now, requester, "deletion requested", deletion, before="", why=reason),),
+        )
+    )
+    return replace(deletion, version=deletion.version + 1)
+
+
+def approve_deletion(outside: Outside, deletion_id: str, *, digest: str, approver: str) -> Deletion:
+    """Approve a requested deletion by its proof's digest, once, by another principal; else raises Refusal."""
+    before = _find_deletion(outside, deletion_id)
+    now = outside.now()
+    key = outside.tracker.key(before.arn)
+    approved = approve(before, key, digest=digest, approver=approver, now=now)
+    if key is None or outside.tracker.proof(before.arn, before.digest) is None:
+        raise Refusal(No.CONFLICT, "the proof that the deletion is bound to is gone: call it off and request anew")
+    outside.tracker.commit(
+        Change(
+            records=(approved, key),  # the key is written unchanged: nobody may change its verdict meanwhile
+            notices=(deletion_approved(approved, key, _projects_of(outside, key), now),),
+            audit=(_audit(now, approver, "deletion approved", approved, before=before.state, why=digest),),
+        )
+    )
+    return replace(approved, version=approved.version + 1)
+
+
+def call_off_deletion(outside: Outside, deletion_id: str, *, who: str) -> Deletion:
+    """Call a deletion off; from quarantine on, the key comes back at retire's next look, which is due at once."""
+    before = _find_deletion(outside, deletion_id)
+    now = outside.now()
+    after = call_off(before, who=who, now=now)
+    key = outside.tracker.key(before.arn)
+    over = after.state.terminal
+    outside.tracker.commit(
+        Change(
+            records=(after, *((give_back(key, now),) if over and key is not None else ())),
+            notices=(deletion_ended(after, key, _projects_of(outside, key), now),) if over and key is not None else (),
+            audit=(_audit(now, who, "deletion called off", after, before=before.state),),
+        )
+    )
+    return replace(after, version=after.version + 1)
+
+
+def attest(outside: Outside, key_id: str, *, account: str | None, region: str | None, who: str, statement: str) -> Key:
+    """Record that a person vouches for what no API shows; the key is swept again soon."""
+    key = _find_key(outside, key_id, account, region)
+    if not statement.strip():
+        raise Refusal(No.INVALID, "the statement is empty: say what was looked at and found")
+    if key.state in {KeyState.CURRENT, KeyState.DEPLOYING, KeyState.DELETED}:
+        raise Refusal(No.CONFLICT, f"{key.arn} is {key.state}: only a key that is not in use can be vouched for")
+    now = outside.now()
+    swept = key.state in _SWEPT and key.deletion_id is None
+    vouched = replace(
+        key,
+        attested_at=now,
+        attested_by=who,
+        attestation=statement,
+        next_sweep_at=now if swept else key.next_sweep_at,
+    )
+    entry = AuditEntry(at=now, who=who, what="key attested", subject=key.arn.key_id, why=statement)
+    outside.tracker.commit(Change(records=(vouched,), audit=(entry,)))
+    return replace(vouched, version=vouched.version + 1)
+
+
+def _find_key(outside: Outside, key_id: str, account: str | None, region: str | None) -> Key:
+    bare = parse_key_id(key_id)
+    named = outside.tracker.keys_named(bare) if bare is not None else ()
+    found = [k for k in named if account in {None, k.arn.account} and region in {None, k.arn.region}]
+    if not found:
+        raise Refusal(No.UNKNOWN, f"no key {key_id} is known here")
+    if len(found) > 1:
+        choices = ", ".join(sorted(f"account={k.arn.account} region={k.arn.region}" for k in found))
+        raise Refusal(No.INVALID, f"{key_id} names several keys, say which: {choices}", choices=choices)
+    return found[0]
+
+
+def _find_deletion(outside: Outside, deletion_id: str) -> Deletion:
+    deletion = outside.tracker.deletion(deletion_id)
+    if deletion is None:
+        raise Refusal(No.UNKNOWN, f"no deletion {deletion_id} is known here")
+    return deletion
+
+
+def _is_over(outside: Outside, deletion_id: str) -> bool:
+    deletion = outside.tracker.deletion(deletion_id)
+    return deletion is not None and deletion.state.terminal
+
+
+def _projects_of(outside: Outside, key: Key) -> tuple[Project, ...]:
+    found = (outside.tracker.project(project_id) for project_id in key.projects)
+    return tuple(project for project in found if project is not None)
+
+
+def _audit(now: datetime, who: str, what: str, deletion: Deletion, *, before: str, why: str = "") -> AuditEntry:
+    return AuditEntry(
+        at=now, who=who, what=what, subject=deletion.deletion_id, why=why, before=before, after=deletion.state
+    )

@@ -1,0 +1,247 @@
+"""What exists in the pretend Atlas: organizations, projects, clusters, snapshots and the keys they hang on."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from chalicelib.domain.arn import KeyArn, atlas_region
+
+TENANT_TIERS = frozenset({"M0", "M2", "M5"})
+FLEX = "FLEX"
+NODES_PER_SHARD = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Role:
+    """An IAM role offered to Atlas (`cloudProviderAccess`); without an ARN it was never authorized."""
+
+    role_id: str
+    arn: str | None
+    external_id: str
+    created_at: datetime
+    authorized_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cmk:
+    """A customer master key as the settings name it (`written`), and the principal that Atlas uses it as."""
+
+    written: str
+    arn: KeyArn
+    principal: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class KmsSettings:
+    """A project's `awsKms` block while it is enabled."""
+
+    cmk: Cmk
+    role_id: str | None = None
+    access_key_id: str | None = None
+    private_networking: bool = False
+
+    @property
+    def region(self) -> str:
+        """The key's region in Atlas' spelling."""
+        return atlas_region(self.cmk.arn.region)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyItem:
+    """One line of a backup policy; the meaning of `interval` depends on the frequency, as in the API."""
+
+    frequency: str
+    interval: int
+    unit: str
+    keep: int
+    item_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """A cluster's backup policy."""
+
+    policy_id: str
+    items: tuple[PolicyItem, ...]
+    hour: int
+    minute: int
+    restore_window_days: int = 7
+
+
+@dataclass(kw_only=True)
+class Node:
+    """A node's MongoDB master key, as it lies there: encrypted under a CMK."""
+
+    cmk: Cmk
+    wrapped: bytes
+
+
+@dataclass(kw_only=True, slots=True)
+class Snapshot:
+    """A snapshot. Its status follows from the time; its data key was encrypted by KMS when it began.
+
+    `cmk`, `blob` and `digest` (SHA-256 of the data key) are None for clusters without a customer key and
+    for snapshots that failed.
+    """
+
+    snapshot_id: str
+    project_id: str
+    cluster_id: str
+    cluster_name: str
+    sharded: bool
+    frequency: str
+    policy_items: tuple[str, ...]
+    description: str
+    requested_at: datetime
+    started_at: datetime
+    finished_at: datetime
+    keep_for: PolicyItem
+    expires_at: datetime
+    failed: bool = False
+    cmk: Cmk | None = None
+    blob: bytes | None = None
+    digest: str | None = None
+    member_ids: tuple[str, ...] = ()
+
+    @property
+    def on_demand(self) -> bool:
+        """Whether a person asked for it."""
+        return self.frequency == "ondemand"
+
+    def status(self, now: datetime) -> str:
+        """How far it is, in Atlas' word."""
+        if now < self.started_at:
+            return "queued"
+        if now < self.finished_at:
+            return "inProgress"
+        return "failed" if self.failed else "completed"
+
+    def expiry(self, now: datetime) -> datetime:
+        """The expiry shown: it moves when the snapshot completes, as recorded answers show."""
+        if now < self.finished_at:
+            return self.expires_at - (self.finished_at - self.requested_at)
+        return self.expires_at
+
+
+@dataclass(kw_only=True)
+class Rolling:
+    """A change going through a cluster's nodes one by one; `renew` makes new MongoDB master keys."""
+
+    target: Cmk
+    renew: bool
+    done: int = 0
+
+
+@dataclass(kw_only=True)
+class Cluster:
+    """A cluster, or what is left of a deleted one: its retained backups."""
+
+    cluster_id: str
+    project_id: str
+    name: str
+    kind: str
+    tier: str
+    shards: int
+    regions: tuple[str, ...]
+    created_at: datetime
+    backups: bool
+    point_in_time: bool
+    schedule: Schedule
+    encryption: str = "NONE"
+    paused: bool = False
+    deleted: bool = False
+    state: str = "IDLE"
+    cmk: Cmk | None = None
+    """The key in use; it changes when the last node has changed."""
+    nodes: list[Node] = field(default_factory=list)
+    rolling: Rolling | None = None
+    master_keys_due: datetime | None = None
+    snapshots: dict[str, Snapshot] = field(default_factory=dict)
+    next_expiry: datetime | None = None
+
+    @property
+    def sharded(self) -> bool:
+        """Whether its snapshots appear in the list of sharded clusters."""
+        return self.kind != "REPLICASET"
+
+    @property
+    def tenant(self) -> bool:
+        """Whether it is a shared tier without customer keys and without backups of its own."""
+        return self.tier in TENANT_TIERS
+
+    @property
+    def running(self) -> bool:
+        """Whether its nodes run."""
+        return not (self.paused or self.deleted)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectEvent:
+    """A line of the project's activity feed."""
+
+    event_id: str
+    at: datetime
+    kind: str
+    cluster: str | None = None
+
+
+@dataclass(kw_only=True)
+class AlertConfig:
+    """What the project wants to be told; `threshold` is the block as the API shows it."""
+
+    config_id: str
+    kind: str
+    created_at: datetime
+    updated_at: datetime
+    enabled: bool = True
+    threshold: dict[str, object] | None = None
+    notifications: list[object] = field(default_factory=list)
+    matchers: list[object] = field(default_factory=list)
+
+
+@dataclass(kw_only=True)
+class Alert:
+    """An alert, open until it is resolved."""
+
+    alert_id: str
+    config_id: str
+    kind: str
+    created_at: datetime
+    resolved_at: datetime | None = None
+    acknowledged_until: datetime | None = None
+    comment: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Organization:
+    """A customer."""
+
+    organization_id: str
+    name: str
+
+
+@dataclass(kw_only=True)
+class Project:
+    """A project ("group" in the API) with everything in it; `legacy` marks one from before IAM roles."""
+
+    project_id: str
+    organization_id: str
+    name: str
+    created_at: datetime
+    legacy: bool = False
+    roles: dict[str, Role] = field(default_factory=dict)
+    encryption: KmsSettings | None = None
+    other_provider: str | None = None
+    valid: bool = True
+    key_since: datetime | None = None
+    clusters: dict[str, Cluster] = field(default_factory=dict)
+    events: list[ProjectEvent] = field(default_factory=list)
+    alert_configs: dict[str, AlertConfig] = field(default_factory=dict)
+    alerts: dict[str, Alert] = field(default_factory=dict)
+
+    def alive(self) -> list[Cluster]:
+        """The clusters that exist."""
+        return [cluster for cluster in self.clusters.values() if not cluster.deleted]
+
+
+CHECK_INTERVAL = timedelta(minutes=15)
+"""Atlas checks every project's key this often."""

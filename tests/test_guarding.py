@@ -1,0 +1,146 @@
+"""What a KMS call that somebody made means for a key."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from chalicelib.domain.arn import KeyArn
+from chalicelib.domain.guarding import Act, decide, read_call
+from chalicelib.domain.records import Deletion, DeletionState, GuardMode, Key, KeyState, Policy, Project, Reason
+
+NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
+ARN = KeyArn(account="111122223333", region="eu-west-1", key_id="12345678-1234-1234-1234-123456789abc")
+MALLORY = "arn:aws:iam::111122223333:user/mallory"
+PROJECT = Project(project_id="p1", name="Shop", organization="o1", seen_at=NOW)
+TELLING = replace(PROJECT, project_id="p2", policy=Policy(guard=GuardMode.TELL))
+FREE = Key(arn=ARN, state=KeyState.RETIRING, projects=("p1",), first_seen_at=NOW, safe_since=NOW, proof_digest="d")
+NEEDED = replace(FREE, safe_since=None, reasons=(Reason(kind="snapshots", text="3 snapshots need it"),))
+
+
+def event(operation="ScheduleKeyDeletion", *, key_id=str(ARN), resources=(), window=7, **detail):
+    parameters = {"keyId": key_id}
+    if operation == "ScheduleKeyDeletion" and window is not None:
+        parameters["pendingWindowInDays"] = window
+    return {
+        "id": "outer",
+        "source": "aws.kms",
+        "account": "111122223333",
+        "region": "eu-west-1",
+        "time": "2027-03-01T12:00:00Z",
+        "detail": {
+            "eventName": operation,
+            "eventID": "e-1",
+            "eventTime": "2027-03-01T11:59:00Z",
+            "awsRegion": "eu-west-1",
+            "recipientAccountId": "111122223333",
+            "userIdentity": {"type": "IAMUser", "arn": MALLORY},
+            "requestParameters": parameters,
+            "resources": [{"type": "AWS::KMS::Key", "ARN": arn} for arn in resources],
+            **detail,
+        },
+    }
+
+
+def deletion(state: DeletionState) -> Deletion:
+    return Deletion(
+        deletion_id="x",
+        arn=ARN,
+        state=state,
+        digest="d",
+        requested_by="a",
+        requested_at=NOW,
+        expires_at=NOW + timedelta(days=3),
+    )
+
+
+def test_a_call_is_read_with_its_actor_moment_and_window():
+    call = read_call(event())
+
+    assert (call.arn, call.actor, call.window_days, call.event_id) == (ARN, MALLORY, 7, "e-1")
+    assert call.at == NOW - timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        event(key_id=ARN.key_id),
+        event(key_id=ARN.key_id.upper()),
+        event("DeleteAlias", key_id="", resources=["arn:aws:kms:eu-west-1:111122223333:alias/x", str(ARN)]),
+        event(resources=[str(ARN)], requestParameters=None),
+    ],
+)
+def test_the_key_is_found_however_the_call_names_it(given):
+    assert read_call(given).arn == ARN
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"source": "aws.kms", "detail": None},
+        event("EnableKey"),
+        event(errorCode="AccessDenied"),
+        event(key_id="alias/x"),
+        event(key_id=""),
+        {**event(), "source": "aws.s3"},
+    ],
+)
+def test_what_is_no_successful_watched_call_on_a_key_is_not_read(given):
+    assert read_call(given) is None
+
+
+def test_an_assumed_service_or_unknown_caller_still_has_a_name():
+    assert read_call(event(userIdentity={"invokedBy": "cloudformation.amazonaws.com"})).actor.startswith("cloudf")
+    assert read_call(event(userIdentity=None)).actor == "unknown"
+
+
+@pytest.mark.parametrize("operation", ["ScheduleKeyDeletion", "DisableKey"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        NEEDED,
+        replace(FREE, state=KeyState.CURRENT),
+        replace(FREE, state=KeyState.DEPLOYING),
+        replace(FREE, safe_since=None),
+    ],
+)
+def test_a_needed_key_is_brought_back_and_so_is_one_that_no_sweep_has_found_free(operation, key):
+    assert decide(read_call(event(operation)), key, None, (PROJECT,)) is Act.BRING_BACK
+
+
+@pytest.mark.parametrize("operation", ["PutKeyPolicy", "DeleteAlias"])
+def test_what_cannot_be_undone_is_told(operation):
+    assert decide(read_call(event(operation)), NEEDED, None, (PROJECT,)) is Act.TELL
+
+
+def test_one_project_that_wishes_to_be_told_only_is_enough():
+    assert decide(read_call(event()), NEEDED, None, (PROJECT, TELLING)) is Act.TELL
+
+
+@pytest.mark.parametrize("key", [None, FREE, replace(NEEDED, state=KeyState.DELETED)])
+def test_a_key_that_is_unknown_free_or_gone_is_left_alone(key):
+    assert decide(read_call(event()), key, None, (PROJECT,)) is Act.NOTHING
+
+
+@pytest.mark.parametrize(
+    ("state", "operation", "window", "act"),
+    [
+        (DeletionState.REQUESTED, "DisableKey", None, Act.BRING_BACK),
+        (DeletionState.APPROVED, "DisableKey", None, Act.NOTHING),
+        (DeletionState.APPROVED, "ScheduleKeyDeletion", 30, Act.BRING_BACK),
+        (DeletionState.QUARANTINED, "DisableKey", None, Act.NOTHING),
+        (DeletionState.QUARANTINED, "ScheduleKeyDeletion", 30, Act.NOTHING),
+        (DeletionState.QUARANTINED, "ScheduleKeyDeletion", None, Act.NOTHING),
+        (DeletionState.QUARANTINED, "ScheduleKeyDeletion", 7, Act.BRING_BACK),
+        (DeletionState.QUARANTINED, "ScheduleKeyDeletion", "soon", Act.BRING_BACK),
+        (DeletionState.SCHEDULED, "ScheduleKeyDeletion", 30, Act.NOTHING),
+        (DeletionState.RESCUED, "ScheduleKeyDeletion", 30, Act.BRING_BACK),
+        (DeletionState.CALLED_OFF, "DisableKey", None, Act.BRING_BACK),
+        (DeletionState.QUARANTINED, "PutKeyPolicy", None, Act.TELL),
+    ],
+)
+def test_only_the_call_that_the_approved_deletion_makes_is_left_alone(state, operation, window, act):
+    call = read_call(event(operation, window=window))
+
+    assert decide(call, NEEDED, deletion(state), (PROJECT,)) is act
