@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.observed import KeyDescription, KeyRotations, KeyStatus, NewKey
-from chalicelib.usecases.ports import NotFound, OutsideError, PermanentError
+from chalicelib.usecases.ports import NotFound, OutsideError, PermanentError, TemporaryError
 
 OWNER = "keyturn"
 _SHORTEST, _LONGEST = 7, 30
@@ -120,14 +120,14 @@ class FakeKeys:
         if _ALIAS.fullmatch(alias) is None:
             code = "InvalidAliasNameException" if alias.startswith("alias/") else "ValidationException"
             raise _refused("CreateAlias", code)
-        self._kept_for_good(arn, "CreateAlias")
+        self._seen(arn, "CreateAlias")
         if self._named(alias) not in {None, arn}:
             raise _refused("CreateAlias", "AlreadyExistsException")
         self.aliases[alias] = arn
 
     def rotate_automatically(self, arn: KeyArn) -> None:
         self._begin("rotate_automatically")
-        kept = self._kept_for_good(arn, "EnableKeyRotation")
+        kept = self._seen(arn, "EnableKeyRotation")
         if not _rotates(kept.description):
             raise _refused("EnableKeyRotation", "UnsupportedOperationException")
         if kept.description.status is KeyStatus.DISABLED:
@@ -188,6 +188,13 @@ class FakeKeys:
         if kept.description.status is KeyStatus.PENDING_DELETION:
             raise _refused(call, "KMSInvalidStateException")
         return kept
+
+    def _seen(self, arn: KeyArn, call: str) -> _Kept:
+        """Only fresh keys are named and set to rotate: one that is not found may be found later."""
+        try:
+            return self._kept_for_good(arn, call)
+        except NotFound as problem:
+            raise TemporaryError(problem.message, call=problem.call, code=problem.code) from problem
 
 
 def _rotates(shown: KeyDescription) -> bool:

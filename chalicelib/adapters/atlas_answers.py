@@ -1,0 +1,153 @@
+"""Reads Atlas' answers and turns their shapes into our nouns."""
+
+from typing import TypeVar
+
+import msgspec
+
+from chalicelib.adapters.atlas_calls import Call
+from chalicelib.adapters.atlas_shapes import (
+    AlertRow,
+    AwsKms,
+    ClusterRow,
+    ProjectRow,
+    Region,
+    RolesAnswer,
+    ScheduleAnswer,
+    SettingsAnswer,
+    SnapshotRow,
+    Threshold,
+)
+from chalicelib.domain.arn import aws_region
+from chalicelib.domain.observed import (
+    AtlasProject,
+    AtlasRole,
+    BackupSchedule,
+    Cluster,
+    Encryption,
+    Settings,
+    Snapshot,
+)
+from chalicelib.usecases.ports import PermanentError, TemporaryError
+
+ENCRYPTION = "ENCRYPTION_AT_REST"
+NEEDS_ROTATION = "AWS_ENCRYPTION_KEY_NEEDS_ROTATION"
+_UNITS_IN_A_DAY = {"DAYS": 1, "HOURS": 24, "MINUTES": 24 * 60, "SECONDS": 24 * 60 * 60}
+
+Shape = TypeVar("Shape")
+
+
+def read_answer(decoder: msgspec.json.Decoder[Shape], call: Call, body: bytes) -> Shape:
+    """Decode an answer; what is no JSON may come whole next time, what has another shape will not."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as strange:
+        raise _unknown(call, str(strange)) from strange
+    except msgspec.DecodeError as broken:
+        message = f"{call}: the answer is broken or no JSON ({broken})"
+        raise TemporaryError(message, call=str(call), code="unreadable_answer") from broken
+
+
+def as_project(row: ProjectRow, organization: str) -> AtlasProject:
+    """Give the noun."""
+    return AtlasProject(project_id=row.project_id, name=row.name, organization=organization)
+
+
+def as_snapshots(rows: list[SnapshotRow]) -> list[Snapshot]:
+    """Give the nouns of a whole page (by msgspec: the constructors would take longer than all the parsing)."""
+    return msgspec.convert(rows, list[Snapshot], from_attributes=True)
+
+
+def as_cluster(row: ClusterRow) -> Cluster:
+    """Give the noun."""
+    return Cluster(
+        name=row.name,
+        cluster_id=row.cluster_id,
+        kind=row.kind,
+        state=row.state,
+        paused=row.paused or False,
+        encryption=_encryption(row.encryption),
+        backups=row.backups is not False,
+        point_in_time=row.point_in_time or False,
+        tier=_tier(row),
+        regions=tuple(dict.fromkeys(_spelt(region) for region in row.regions() if region.region)),
+    )
+
+
+def _encryption(text: str | None) -> Encryption:
+    return Encryption(text) if text in set(Encryption) else Encryption.UNKNOWN
+
+
+def _tier(row: ClusterRow) -> str | None:
+    for region in row.regions():
+        if region.provider == "FLEX":
+            return "FLEX"
+        if region.electable is not None and region.electable.size is not None:
+            return region.electable.size
+    return None
+
+
+def _spelt(region: Region) -> str:
+    name = region.region or ""
+    return aws_region(name) if region.in_aws else name
+
+
+def as_settings(answer: SettingsAnswer, call: Call) -> Settings:
+    """Give the noun; where no provider says that it is on, AWS has to say that it is off."""
+    aws, other = answer.aws or AwsKms(), _other_provider(answer)
+    if aws.enabled is None and other is Encryption.NONE:
+        raise _unknown(call, "it does not say whether encryption with an AWS key is enabled")
+    return Settings(
+        enabled=aws.enabled or False,
+        key=aws.key,
+        region=aws_region(aws.region) if aws.region is not None else None,
+        role_id=aws.role_id,
+        valid=aws.valid,
+        private_networking=aws.private_networking or False,
+        legacy_access_key=bool(aws.access_key),
+        other_provider=other,
+    )
+
+
+def _other_provider(answer: SettingsAnswer) -> Encryption:
+    if answer.azure is not None and answer.azure.enabled:
+        return Encryption.AZURE
+    if answer.google is not None and answer.google.enabled:
+        return Encryption.GCP
+    return Encryption.NONE
+
+
+def as_roles(answer: RolesAnswer) -> tuple[AtlasRole, ...]:
+    """Give the nouns."""
+    return tuple(
+        AtlasRole(
+            role_id=role.role_id,
+            arn=role.arn,
+            used_for_encryption=any(usage.feature == ENCRYPTION for usage in role.usages or ()),
+        )
+        for role in answer.roles
+    )
+
+
+def as_schedule(answer: ScheduleAnswer) -> BackupSchedule:
+    """Give the noun."""
+    return BackupSchedule(
+        cluster_id=answer.cluster_id,
+        restore_window_days=answer.restore_window_days,
+        copy_regions=len({(copy.provider, copy.region) for copy in answer.copies or ()}),
+    )
+
+
+def threshold_days(row: AlertRow, call: Call) -> int | None:
+    """Give the days after which this configuration nags about a key's age; None when it is about something else."""
+    if row.event != NEEDS_ROTATION or not row.enabled:
+        return None
+    threshold = row.threshold or Threshold()
+    units = _UNITS_IN_A_DAY.get(threshold.units or "")
+    if units is None or not isinstance(threshold.value, float):
+        raise _unknown(call, f"the threshold of {NEEDS_ROTATION} is no number of days")
+    return int(threshold.value // units)
+
+
+def _unknown(call: Call, what: str) -> PermanentError:
+    message = f"{call}: Atlas answered in a shape that Keyturn does not know: {what}"
+    return PermanentError(message, call=str(call), code="unknown_shape")

@@ -1,0 +1,121 @@
+"""Reads whole lists of Atlas, or fails: a list that may miss an item is an error, never a shorter list.
+
+Atlas numbers its pages, so items shift between pages while a list is read. A list of several pages is
+therefore read until two readings show the same items. Between readings only a digest of the ids is kept,
+and the pages of a reading are kept packed, which takes a seventh of what Atlas sends.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import count
+from typing import Generic, TypeVar
+
+import msgspec
+
+from chalicelib.adapters.atlas_answers import read_answer
+from chalicelib.adapters.atlas_calls import ITEMS_PER_PAGE, Call
+from chalicelib.adapters.atlas_http import AtlasHttp
+from chalicelib.adapters.atlas_shapes import Page
+from chalicelib.usecases.ports import PermanentError, TemporaryError
+
+READINGS = 4
+"""How often a list is read before it counts as too restless to read."""
+
+Row = TypeVar("Row", bound=msgspec.Struct)
+
+
+class Rows(Generic[Row]):
+    """How the rows of one kind of list are read, packed and told apart."""
+
+    def __init__(self, row: type[Row], id_of: Callable[[Row], str]) -> None:
+        page = Page[row]  # type: ignore[valid-type]  # the type of the rows is only known here
+        self.id_of = id_of
+        self.decoder: msgspec.json.Decoder[Page[Row]] = msgspec.json.Decoder(page)
+        self.pack = msgspec.msgpack.Encoder().encode
+        self.unpack = msgspec.msgpack.Decoder(list[row]).decode  # type: ignore[valid-type]  # the same
+
+
+class _Reading(Generic[Row]):
+    """One reading of a list from its first page to its last."""
+
+    def __init__(self, rows: Rows[Row]) -> None:
+        self._rows = rows
+        self._packed: list[bytes] = []
+        self._last: list[Row] = []
+        self._ids: set[str] = set()
+        self._claimed = 0
+        self.pages = 0
+
+    def add(self, page: Page[Row]) -> bool:
+        """Take a page; False when it shows nothing new."""
+        if self.pages:
+            self._packed.append(self._rows.pack(self._last))
+        before = len(self._ids)
+        self._last = page.results
+        self._ids.update(map(self._rows.id_of, page.results))
+        self._claimed = page.total_count or 0
+        self.pages += 1
+        return len(self._ids) > before
+
+    @property
+    def lack(self) -> str:
+        """What speaks against this reading by itself; empty when nothing does."""
+        missing = len(self._ids) < self._claimed
+        return f"Atlas counts {self._claimed} items and showed {len(self._ids)}" if missing else ""
+
+    def digest(self) -> bytes:
+        """The same for the same set of items in any order."""
+        return hashlib.blake2b("\n".join(sorted(self._ids)).encode(), digest_size=32).digest()
+
+    def results(self) -> Iterator[list[Row]]:
+        """The rows, page by page."""
+        for packed in self._packed:
+            yield self._rows.unpack(packed)
+        yield self._last
+
+
+def read_pages(http: AtlasHttp, call: Call, rows: Rows[Row]) -> Iterator[list[Row]]:
+    """Give the rows of a paged list, page by page, from a reading that was found complete."""
+    earlier: bytes | None = None
+    lack = ""
+    for _ in range(READINGS):
+        reading = _read_once(http, call, rows)
+        lack = reading.lack
+        if not lack and (reading.pages == 1 or reading.digest() == earlier):
+            yield from reading.results()
+            return
+        earlier = reading.digest()
+    raise _incomplete(call, lack or f"{READINGS} readings in a row showed different items")
+
+
+def read_single_page(http: AtlasHttp, call: Call, rows: Rows[Row]) -> list[Row]:
+    """Give the rows of a list that has no paging; one that goes on cannot be read and is an error."""
+    page = read_answer(rows.decoder, call, http.read(call))
+    if page.goes_on:
+        message = f"{call}: the list goes on, but Atlas offers no way to read on: not complete"
+        raise PermanentError(message, call=str(call), code="incomplete_list")
+    reading = _Reading(rows)
+    reading.add(page)
+    if reading.lack:
+        raise _incomplete(call, reading.lack)
+    return page.results
+
+
+def _read_once(http: AtlasHttp, call: Call, rows: Rows[Row]) -> _Reading[Row]:
+    reading = _Reading(rows)
+    for number in count(1):
+        page = read_answer(rows.decoder, call, http.read(replace(call, page=number)))
+        news = reading.add(page)
+        if not page.goes_on:
+            break
+        if not news:
+            raise _incomplete(call, f"page {number} shows nothing new and yet the list goes on")
+    if page.links is None and len(page.results) >= ITEMS_PER_PAGE:
+        raise _incomplete(call, "Atlas does not say whether the list goes on after a full page")
+    return reading
+
+
+def _incomplete(call: Call, why: str) -> TemporaryError:
+    message = f"{call}: {why}: the list is not complete, it is read again later"
+    return TemporaryError(message, call=str(call), code="incomplete_list")

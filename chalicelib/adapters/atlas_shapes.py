@@ -1,0 +1,169 @@
+"""The shapes of Atlas' answers, only as far as they are used.
+
+Unknown fields are ignored and unknown words kept: real answers differ from the published schema. Fields
+that decide something are required, because a missing fact must not look like a harmless one.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, Generic, TypeVar
+
+import msgspec
+from msgspec import Struct, field
+
+Row = TypeVar("Row")
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class Link(Struct, gc=False):
+    """A link; only what it means is read, never where it leads."""
+
+    rel: str | None = None
+
+
+class Page(Struct, Generic[Row]):
+    """One page of a list; `total_count` is Atlas' own estimate of the whole."""
+
+    results: list[Row]
+    total_count: int | None = field(default=None, name="totalCount")
+    links: list[Link] | None = None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is a next page."""
+        return any(link.rel == "next" for link in self.links or ())
+
+
+class ProjectRow(Struct, gc=False):
+    """A project in a list."""
+
+    project_id: str = field(name="id")
+    name: str
+    organization: str | None = field(default=None, name="orgId")
+
+
+class SnapshotRow(Struct, gc=False):
+    """A snapshot in either list; its fields are named like the noun's, so that msgspec turns one into the other."""
+
+    snapshot_id: str = field(name="id")
+    status: str
+    key: str | None = field(default=None, name="masterKeyUUID")
+    created_at: Instant | None = field(default=None, name="createdAt")
+    expires_at: Instant | None = field(default=None, name="expiresAt")
+    snapshot_type: str | None = field(default=None, name="snapshotType")
+    frequency_type: str | None = field(default=None, name="frequencyType")
+
+    @property
+    def on_demand(self) -> bool:
+        """Whether a person asked for it; recorded answers say so in either field."""
+        return self.snapshot_type == "onDemand" or self.frequency_type == "ondemand"
+
+
+class _Hardware(Struct):
+    size: str | None = field(default=None, name="instanceSize")
+
+
+class Region(Struct):
+    """One region of a cluster, with the provider whose name for it this is."""
+
+    provider: str | None = field(default=None, name="providerName")
+    backing_provider: str | None = field(default=None, name="backingProviderName")
+    region: str | None = field(default=None, name="regionName")
+    electable: _Hardware | None = field(default=None, name="electableSpecs")
+
+    @property
+    def in_aws(self) -> bool:
+        """Whether it is a region of AWS."""
+        return "AWS" in (self.provider, self.backing_provider)
+
+
+class _Replication(Struct):
+    regions: list[Region] | None = field(default=None, name="regionConfigs")
+
+
+class ClusterRow(Struct):
+    """A cluster in a list; a missing `backupEnabled` counts as backed up, for then it is looked at."""
+
+    name: str
+    cluster_id: str = field(name="id")
+    kind: str = field(name="clusterType")
+    state: str = field(name="stateName")
+    paused: bool | None = None
+    encryption: str | None = field(default=None, name="encryptionAtRestProvider")
+    backups: bool | None = field(default=None, name="backupEnabled")
+    point_in_time: bool | None = field(default=None, name="pitEnabled")
+    replication: list[_Replication] | None = field(default=None, name="replicationSpecs")
+
+    def regions(self) -> Iterator[Region]:
+        """Where its nodes are."""
+        for specification in self.replication or ():
+            yield from specification.regions or ()
+
+
+class Threshold(Struct):
+    """When an alert is raised; other events than ours write other things here."""
+
+    value: float | str | None = field(default=None, name="threshold")
+    units: str | None = None
+
+
+class AlertRow(Struct):
+    """An alert configuration in a list; real ones may lack even their event."""
+
+    configuration_id: str = field(name="id")
+    event: str | None = field(default=None, name="eventTypeName")
+    enabled: bool | None = None
+    threshold: Threshold | None = None
+
+
+class AwsKms(Struct):
+    """The AWS block; switched off it says `enabled: false` or is missing."""
+
+    enabled: bool | None = None
+    key: str | None = field(default=None, name="customerMasterKeyID")
+    region: str | None = None
+    role_id: str | None = field(default=None, name="roleId")
+    valid: bool | None = None
+    private_networking: bool | None = field(default=None, name="requirePrivateNetworking")
+    access_key: str | None = field(default=None, name="accessKeyID")
+
+
+class _OtherKms(Struct):
+    enabled: bool | None = None
+
+
+class SettingsAnswer(Struct):
+    """The Encryption at Rest settings; switched off they are blocks that say `enabled: false`."""
+
+    aws: AwsKms | None = field(default=None, name="awsKms")
+    azure: _OtherKms | None = field(default=None, name="azureKeyVault")
+    google: _OtherKms | None = field(default=None, name="googleCloudKms")
+
+
+class _Usage(Struct):
+    feature: str | None = field(default=None, name="featureType")
+
+
+class _Role(Struct):
+    role_id: str = field(name="roleId")
+    arn: str | None = field(default=None, name="iamAssumedRoleArn")
+    usages: list[_Usage] | None = field(default=None, name="featureUsages")
+
+
+class RolesAnswer(Struct):
+    """The roles that Atlas may assume."""
+
+    roles: list[_Role] = field(name="awsIamRoles")
+
+
+class _Copy(Struct):
+    provider: str | None = field(default=None, name="cloudProvider")
+    region: str | None = field(default=None, name="regionName")
+
+
+class ScheduleAnswer(Struct):
+    """A backup policy."""
+
+    cluster_id: str | None = field(default=None, name="clusterId")
+    restore_window_days: int | None = field(default=None, name="restoreWindowDays")
+    copies: list[_Copy] | None = field(default=None, name="copySettings")

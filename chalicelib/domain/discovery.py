@@ -1,0 +1,161 @@
+"""What a fresh look at a project means: the record as it should be now, and what drifted since the last look.
+
+Drift is never overwritten. A key that people switched in Atlas is adopted: its cycle starts, the old key is
+tracked like any other that was replaced.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from chalicelib.domain.arn import KeyArn, locate_key
+from chalicelib.domain.coverage import Coverage
+from chalicelib.domain.observed import AtlasProject, Encryption, KeyDescription, KeyRotations, KeyStatus, Settings
+from chalicelib.domain.records import AuditEntry, Key, KeyState, Project
+from chalicelib.domain.reminders import next_reminder_at
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """Everything one look at a project has gathered; None where KMS would not say."""
+
+    found: AtlasProject
+    settings: Settings
+    coverage: Coverage
+    key: KeyArn | None
+    described: KeyDescription | None
+    rotated: KeyRotations | None
+    role_id: str | None
+    role_arn: str | None
+    threshold_days: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class News:
+    """The records to save and the drifts (code, sentence) to tell."""
+
+    project: Project
+    keys: tuple[Key, ...] = ()
+    drift: tuple[tuple[str, str], ...] = ()
+    audit: tuple[AuditEntry, ...] = ()
+
+
+def locate(settings: Settings, *, account: str, region: str) -> KeyArn | None:
+    """The full name of the key that the settings hold; None when encryption is off or the text is no key."""
+    if not settings.enabled or settings.key is None:
+        return None
+    return locate_key(settings.key, account=account, region=region)
+
+
+def changes(known: Project | None, seen: Seen, *, old_key: Key | None, new_key: Key | None, now: datetime) -> News:
+    """Compare what was known with what is seen; while a rotation is open the key is left to it."""
+    project = known or Project(
+        project_id=seen.found.project_id, name=seen.found.name, organization=seen.found.organization, seen_at=now
+    )
+    drifts = tuple(_drifts(known, seen))
+    project = _describe(project, seen)
+    keys: tuple[Key, ...] = ()
+    audit: tuple[AuditEntry, ...] = ()
+    if project.open_rotation is None and seen.key is not None and seen.key != project.key:
+        keys = tuple(_key_records(project, seen.key, old_key, new_key, now))
+        audit = (_adopted(project, seen.key, now),)
+        project = _adopt(project, seen, now)
+    told = tuple((code, text) for code, text in drifts if code not in project.drift)
+    lasting = tuple(code for code, _ in drifts if code != "key_changed_by_hand")
+    project = replace(project, drift=lasting)
+    project = _remind(project, known, now)
+    return News(project=project, keys=keys, drift=told, audit=audit)
+
+
+def _describe(project: Project, seen: Seen) -> Project:
+    return replace(
+        project,
+        name=seen.found.name,
+        not_covered_because=seen.coverage.not_covered_because,
+        covered=seen.coverage.covered,
+        not_covered=seen.coverage.not_covered,
+        atlas_threshold_days=seen.threshold_days,
+        role_id=seen.role_id,
+        role_arn=seen.role_arn,
+        valid=seen.settings.valid,
+        rotated_by_kms_at=_last_rotation(project, seen),
+    )
+
+
+def _last_rotation(project: Project, seen: Seen) -> datetime | None:
+    if seen.rotated is None:
+        return project.rotated_by_kms_at
+    return max(seen.rotated.dates, default=None)
+
+
+def _adopt(project: Project, seen: Seen, now: datetime) -> Project:
+    created = seen.described.created_at if seen.described is not None else None
+    first_look = project.key is None
+    return replace(
+        project,
+        key=seen.key,
+        key_since=(created or now) if first_look else now,
+        generation=project.generation if first_look else project.generation + 1,
+        last_rung=None,
+        quiet_until=None,
+        acknowledged_by=None,
+    )
+
+
+def _key_records(
+    project: Project, key: KeyArn, old_key: Key | None, new_key: Key | None, now: datetime
+) -> Iterable[Key]:
+    record = new_key or Key(arn=key, state=KeyState.CURRENT, projects=(), first_seen_at=now)
+    yield replace(
+        record,
+        state=KeyState.CURRENT,
+        projects=tuple(sorted({*record.projects, project.project_id})),
+        replaced_at=None,
+        deployed_at=None,
+        safe_since=None,
+        clean_since=None,
+        next_sweep_at=None,
+    )
+    if old_key is not None:
+        yield replace(
+            old_key, state=KeyState.RETIRING, replaced_at=now, deployed_at=None, settled_since=None, next_sweep_at=now
+        )
+
+
+def _adopted(project: Project, key: KeyArn, now: datetime) -> AuditEntry:
+    return AuditEntry(
+        at=now,
+        who="atlas",
+        what="key seen in the settings",
+        subject=project.project_id,
+        before=str(project.key or ""),
+        after=str(key),
+    )
+
+
+def _remind(project: Project, known: Project | None, now: datetime) -> Project:
+    """Move the next reminder only when the due date may have moved, so that a quiet day writes nothing."""
+    if known is not None and replace(project, next_reminder_at=None) == replace(known, next_reminder_at=None):
+        return project
+    if known is not None and project.rotated_by_kms_at != known.rotated_by_kms_at:
+        project = replace(project, last_rung=None, quiet_until=None)
+    return replace(project, next_reminder_at=next_reminder_at(project, now))
+
+
+def _drifts(known: Project | None, seen: Seen) -> Iterable[tuple[str, str]]:
+    settings = seen.settings
+    if known is not None and known.key is not None:
+        if settings.other_provider is not Encryption.NONE and not settings.enabled:
+            yield "provider_changed", f"it encrypts with a key of {settings.other_provider} now."
+        elif not settings.enabled:
+            yield "encryption_disabled", "encryption at rest was switched off."
+        elif seen.key is not None and seen.key != known.key and known.open_rotation is None:
+            yield (
+                "key_changed_by_hand",
+                f"its key was changed from {known.key} to {seen.key} outside Keyturn. The new cycle begins today;"
+                " the old key is tracked: do not delete it.",
+            )
+    if settings.enabled and settings.valid is False:
+        yield "key_invalid", "Atlas finds its key invalid and will shut its clusters down: restore the key at once."
+    if seen.described is not None and seen.described.status is not KeyStatus.ENABLED:
+        yield "key_not_enabled", f"its current key {seen.key} is {seen.described.status} in KMS: enable it at once."

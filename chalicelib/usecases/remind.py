@@ -1,0 +1,75 @@
+"""Reminds: speaks the rungs that are owed, once each, or starts the rotation where the policy says so."""
+
+import logging
+from dataclasses import replace
+from datetime import datetime
+
+from chalicelib.domain.opening import RotationRequest, open_rotation, refusals
+from chalicelib.domain.records import AuditEntry, Change, Mode, Project
+from chalicelib.domain.reminders import cycle_start, next_reminder_at, rungs_owed
+from chalicelib.domain.wording import reminder
+from chalicelib.usecases.ports import Conflict, Due, Outside
+
+BY_POLICY = "keyturn policy"
+
+_log = logging.getLogger(__name__)
+
+
+def remind_all(outside: Outside) -> int:
+    """Speak to every project that the time index holds as due; returns how many were spoken to."""
+    return sum(remind(outside, project_id) for (project_id,) in outside.tracker.due(Due.REMINDER, outside.now()))
+
+
+def remind(outside: Outside, project_id: str) -> bool:
+    """Speak the rungs that one project owes, in one message; a rotation by policy takes its place when due."""
+    now = outside.now()
+    project = outside.tracker.project(project_id)
+    if project is None:
+        return False
+    owed = rungs_owed(project, now)
+    if not owed:
+        return _sleep_on(outside, project, now)
+    spoken = replace(project, last_rung=owed[-1])
+    spoken = replace(spoken, next_reminder_at=next_reminder_at(spoken, now))
+    request = _request(project, owed[-1])
+    try:
+        if project.policy.mode is Mode.ROTATE and owed[-1] >= 0 and not refusals(project, request):
+            _start(outside, spoken, request, now)
+        else:
+            _speak(outside, spoken, owed, now)
+    except Conflict:
+        _log.info("project %s was written by somebody else; it is looked at again", project_id)
+        return False
+    return True
+
+
+def _request(project: Project, rung: int) -> RotationRequest:
+    return RotationRequest(
+        requested_by=BY_POLICY,
+        idempotency_key=f"policy/{cycle_start(project)}/{rung}",
+        reason="due by policy",
+    )
+
+
+def _start(outside: Outside, project: Project, request: RotationRequest, now: datetime) -> None:
+    rotation, change = open_rotation(project, request, now)
+    opened = replace(project, open_rotation=rotation.rotation_id)
+    opened = replace(opened, next_reminder_at=next_reminder_at(opened, now))
+    outside.tracker.commit(replace(change, records=(opened, rotation)))
+    outside.messages.wake_rotation(project.project_id, rotation.rotation_id)
+
+
+def _speak(outside: Outside, project: Project, owed: tuple[int, ...], now: datetime) -> None:
+    entry = AuditEntry(at=now, who="keyturn", what="reminded", subject=project.project_id, after=f"rung {owed[-1]}")
+    outside.tracker.commit(Change(records=(project,), notices=(reminder(project, owed, now),), audit=(entry,)))
+
+
+def _sleep_on(outside: Outside, project: Project, now: datetime) -> bool:
+    """Nothing is owed: move the project on in the time index, so that it is not looked at every hour."""
+    moved = replace(project, next_reminder_at=next_reminder_at(project, now))
+    if moved != project:
+        try:
+            outside.tracker.commit(Change(records=(moved,)))
+        except Conflict:
+            _log.info("project %s was written by somebody else; it is looked at again", project.project_id)
+    return False

@@ -1,0 +1,221 @@
+"""Shows: what the tracker holds, in the shapes that the API promises."""
+
+from datetime import datetime
+from typing import Any
+
+from chalicelib.domain.deployment import banner
+from chalicelib.domain.records import Deletion, Key, KeyState, Project, Reason, Rotation
+from chalicelib.domain.refusals import No, Refusal
+from chalicelib.domain.reminders import cycle_start, due_at, period_days
+from chalicelib.domain.retention import free_at
+from chalicelib.usecases.ports import Outside
+
+Shape = dict[str, Any]
+
+DOLLARS_PER_KEY_MONTH = 1.0
+"""What AWS charges for a CMK that is not pending deletion (aws.amazon.com/kms/pricing)."""
+
+
+def show_projects(outside: Outside, cursor: str | None, limit: int) -> Shape:
+    """The fleet, page by page."""
+    page = outside.tracker.projects(cursor, limit)
+    return {"items": [_project(outside, project) for project in page.items], "next": page.next}
+
+
+def show_project(outside: Outside, project_id: str) -> Shape:
+    """One project."""
+    project = outside.tracker.project(project_id)
+    if project is None:
+        raise Refusal(No.UNKNOWN, f"there is no project {project_id}")
+    return _project(outside, project)
+
+
+def show_rotations(outside: Outside, project_id: str, cursor: str | None, limit: int) -> Shape:
+    """A project's rotations, page by page."""
+    show_project(outside, project_id)
+    page = outside.tracker.rotations(project_id, cursor, limit)
+    return {"items": [rotation_shape(rotation) for rotation in page.items], "next": page.next}
+
+
+def show_rotation(outside: Outside, project_id: str, rotation_id: str) -> Shape:
+    """One rotation."""
+    rotation = outside.tracker.rotation(project_id, rotation_id)
+    if rotation is None:
+        raise Refusal(No.UNKNOWN, f"project {project_id} has no rotation {rotation_id}")
+    return rotation_shape(rotation)
+
+
+def show_keys(outside: Outside, cursor: str | None, limit: int) -> Shape:
+    """All keys, page by page."""
+    page = outside.tracker.keys(cursor, limit)
+    return {"items": [key_shape(key) for key in page.items], "next": page.next}
+
+
+def show_key(outside: Outside, key_id: str, account: str | None, region: str | None) -> Shape:
+    """One key by its bare id."""
+    found = [
+        key
+        for key in outside.tracker.keys_named(key_id)
+        if account in {None, key.arn.account} and region in {None, key.arn.region}
+    ]
+    if not found:
+        raise Refusal(No.UNKNOWN, f"there is no key {key_id}")
+    if len(found) > 1:
+        places = ", ".join(f"account={key.arn.account}&region={key.arn.region}" for key in found)
+        raise Refusal(No.INVALID, f"{key_id} names several keys; say which: {places}")
+    return key_shape(found[0])
+
+
+def show_deletion(outside: Outside, deletion_id: str) -> Shape:
+    """One request to delete a key."""
+    deletion = outside.tracker.deletion(deletion_id)
+    if deletion is None:
+        raise Refusal(No.UNKNOWN, f"there is no deletion {deletion_id}")
+    return deletion_shape(deletion)
+
+
+def _project(outside: Outside, project: Project) -> Shape:
+    rotation = (
+        outside.tracker.rotation(project.project_id, project.open_rotation)
+        if project.open_rotation is not None
+        else None
+    )
+    return project_shape(project, rotation)
+
+
+def project_shape(project: Project, rotation: Rotation | None) -> Shape:
+    """A project as the API promises it."""
+    policy = project.policy
+    return {
+        "project_id": project.project_id,
+        "name": project.name,
+        "organization": project.organization,
+        "key": str(project.key) if project.key is not None else None,
+        "key_since": _time(cycle_start(project)),
+        "due_at": _time(due_at(project)),
+        "valid": project.valid,
+        "open_rotation": project.open_rotation,
+        "banner": banner(rotation) if rotation is not None else None,
+        "not_covered_because": project.not_covered_because,
+        "covered": list(project.covered),
+        "not_covered": [{"name": c.name, "reason": c.reason} for c in project.not_covered],
+        "drift": list(project.drift),
+        "quiet_until": _time(project.quiet_until),
+        "policy": {
+            "rotation_period_days": period_days(project),
+            "ladder": list(policy.ladder),
+            "mode": policy.mode,
+            "strategy": policy.strategy,
+            "kms_role_arn": policy.kms_role_arn,
+            "recipients": list(policy.recipients),
+            "quarantine_days": policy.quarantine_days,
+            "guard": policy.guard,
+            "delete_foreign_keys": policy.delete_foreign_keys,
+        },
+    }
+
+
+def rotation_shape(rotation: Rotation) -> Shape:
+    """A rotation as the API promises it."""
+    return {
+        "rotation_id": rotation.rotation_id,
+        "project_id": rotation.project_id,
+        "state": rotation.state,
+        "strategy": rotation.strategy,
+        "old_key": str(rotation.old_key),
+        "new_key": str(rotation.new_key) if rotation.new_key is not None else None,
+        "requested_by": rotation.requested_by,
+        "reason": rotation.reason,
+        "waiting_for": list(rotation.waiting_for),
+        "checks": [{"name": c.name, "passed": c.passed, "text": c.text} for c in rotation.checks],
+        "error": {"code": rotation.error.code, "detail": rotation.error.detail} if rotation.error else None,
+        "banner": banner(rotation),
+        "requested_at": _time(rotation.requested_at),
+        "swapped_at": _time(rotation.swapped_at),
+        "deployed_at": _time(rotation.deployed_at),
+        "ended_at": _time(rotation.ended_at),
+    }
+
+
+def key_shape(key: Key) -> Shape:
+    """A key as the API promises it: who needs it, until when, what it costs, and the proof when nobody does."""
+    reasons = key.reasons or _standing_reasons(key)
+    return {
+        "arn": str(key.arn),
+        "key_id": key.arn.key_id,
+        "state": key.state,
+        "projects": list(key.projects),
+        "created_by_us": key.created_by_us,
+        "safe_to_delete": key.safe_since is not None and not reasons,
+        "reasons": [_reason(reason) for reason in reasons],
+        "clusters": [
+            {
+                "project_id": c.project_id,
+                "cluster": c.cluster,
+                "snapshots": c.snapshots,
+                "last_expiry": _time(c.last_expiry),
+            }
+            for c in key.clusters
+        ],
+        "replaced_at": _time(key.replaced_at),
+        "deployed_at": _time(key.deployed_at),
+        "swept_at": _time(key.swept_at),
+        "free_at": _time(free_at(key)),
+        "dollars_per_month": 0.0 if key.state in _FREE_OF_CHARGE else DOLLARS_PER_KEY_MONTH,
+        "proof": {"digest": key.proof_digest, "at": _time(key.proof_at)} if key.proof_digest else None,
+        "deletion_id": key.deletion_id,
+    }
+
+
+_FREE_OF_CHARGE = {KeyState.PENDING_DELETION, KeyState.DELETED}
+
+
+def _standing_reasons(key: Key) -> tuple[Reason, ...]:
+    """What a key's state alone says against deleting it, before or without a sweep."""
+    project = key.projects[0] if key.projects else None
+    match key.state:
+        case KeyState.CURRENT:
+            return (Reason(kind="current", text="it is the project's current key", project_id=project),)
+        case KeyState.DEPLOYING:
+            return (Reason(kind="deploying", text="it is being deployed as the next key", project_id=project),)
+        case KeyState.RETIRING | KeyState.UNUSED if key.swept_at is None:
+            return (Reason(kind="unswept", text="no sweep has looked for what needs it yet"),)
+        case _:
+            return ()
+
+
+def deletion_shape(deletion: Deletion) -> Shape:
+    """A request to delete a key as the API promises it."""
+    return {
+        "deletion_id": deletion.deletion_id,
+        "key": str(deletion.arn),
+        "state": deletion.state,
+        "digest": deletion.digest,
+        "requested_by": deletion.requested_by,
+        "approved_by": deletion.approved_by,
+        "called_off_by": deletion.called_off_by,
+        "waiting_for": list(deletion.waiting_for),
+        "quarantine_days": deletion.quarantine_days,
+        "requested_at": _time(deletion.requested_at),
+        "expires_at": _time(deletion.expires_at),
+        "approved_at": _time(deletion.approved_at),
+        "quarantined_at": _time(deletion.quarantined_at),
+        "scheduled_at": _time(deletion.scheduled_at),
+        "deletion_date": _time(deletion.deletion_date),
+        "ended_at": _time(deletion.ended_at),
+    }
+
+
+def _reason(reason: Reason) -> Shape:
+    return {
+        "kind": reason.kind,
+        "text": reason.text,
+        "project_id": reason.project_id,
+        "cluster": reason.cluster,
+        "until": _time(reason.until),
+        "call": reason.call,
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment is not None else None
