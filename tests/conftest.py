@@ -48,7 +48,7 @@ def dynamodb(aws):
 @pytest.fixture
 def table(dynamodb, stack):
     """The name of the tracker's table, empty again after each test."""
-    name = stack["TrackerTable"].name if hasattr(stack["TrackerTable"], "name") else stack["TrackerTable"]["name"]
+    name = stack["TrackerTable"]["name"]
     yield name
     for item in dynamodb.scan(TableName=name)["Items"]:
         dynamodb.delete_item(TableName=name, Key={part: item[part] for part in ("pk", "sk")})

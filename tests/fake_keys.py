@@ -118,8 +118,7 @@ class FakeKeys:
     def name(self, arn: KeyArn, alias: str) -> None:
         self._begin("name")
         if _ALIAS.fullmatch(alias) is None:
-            code = "InvalidAliasNameException" if alias.startswith("alias/") else "ValidationException"
-            raise _refused("CreateAlias", code)
+            raise _refused("CreateAlias", "ValidationException")
         self._seen(arn, "CreateAlias")
         if self._named(alias) not in {None, arn}:
             raise _refused("CreateAlias", "AlreadyExistsException")

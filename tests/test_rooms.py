@@ -12,7 +12,8 @@ HOUSE = ("chalicelib", "cli", "sandbox", "package", "bench", "docs")
 
 NOUNS = {"chalicelib.domain.arn", "chalicelib.domain.observed", "chalicelib.domain.records"}
 PORTS = "chalicelib.usecases.ports"
-SHARED_BY_VERBS = {PORTS, "chalicelib.usecases.observe"}
+LOCATE = "chalicelib.usecases.locate"
+SHARED_BY_VERBS = {PORTS, *(f"chalicelib.usecases.{name}" for name in ("locate", "observe", "publish"))}
 
 VALUE_MODULES = {
     "__future__", "abc", "base64", "bisect", "calendar", "collections", "csv", "dataclasses", "datetime",
@@ -73,7 +74,7 @@ def domain_may(importer: str, name: str) -> bool:
 def usecases_may(importer: str, name: str) -> bool:
     if is_standard(name):
         return top(name) not in OUTSIDE_MODULES
-    shared = {PORTS} if importer in SHARED_BY_VERBS else SHARED_BY_VERBS
+    shared = {PORTS, LOCATE} if importer in SHARED_BY_VERBS else SHARED_BY_VERBS
     return is_inside(name, "chalicelib.domain") or name in shared
 
 
@@ -153,9 +154,7 @@ def complaints(path: str, source: str) -> list[str]:
     """What a file does that its room forbids."""
     module = module_of(path)
     found = [
-        f"{path}: the name says nothing"
-        for part in PurePosixPath(path).parts
-        if PurePosixPath(part).stem in VAGUE
+        f"{path}: the name says nothing" for part in PurePosixPath(path).parts if PurePosixPath(part).stem in VAGUE
     ]
     room = room_of(module)
     if room is None:
@@ -163,9 +162,7 @@ def complaints(path: str, source: str) -> list[str]:
     tree = ast.parse(source)
     names = list(imports(tree))
     found += [
-        f"{path}: may not import {name}"
-        for name in names
-        if name.startswith(".") or not ROOMS[room](module, name)
+        f"{path}: may not import {name}" for name in names if name.startswith(".") or not ROOMS[room](module, name)
     ]
     if room == "chalicelib.domain":
         found += [f"{path}: asks the clock with {name}()" for name in calls(tree) if name in CLOCKS]

@@ -66,11 +66,8 @@ class AtlasWire:
                 retries=False,
                 redirect=False,
             )
-        except urllib3.exceptions.TimeoutError as late:
-            raise TemporaryError(f"{call}: Atlas did not answer in time", call=call, code="timeout") from late
         except urllib3.exceptions.HTTPError as broken:
-            said = f"{call}: no whole answer from Atlas ({type(broken).__name__})"
-            raise TemporaryError(said, call=call, code="unreachable") from broken
+            raise _no_answer(call, broken) from broken
         answer = Answer(status=response.status, headers=response.headers, body=response.data)
         self.latest_date = answer.date or self.latest_date
         return answer
@@ -80,6 +77,15 @@ class AtlasWire:
         if budget < SHORTEST_CALL_SECONDS:
             raise TemporaryError(f"{call}: no time left in this invocation", call=call, code="out_of_time")
         return urllib3.Timeout(connect=min(CONNECT_SECONDS, budget), read=min(READ_SECONDS, budget))
+
+
+def _no_answer(call: str, broken: urllib3.exceptions.HTTPError) -> TemporaryError:
+    """Say what went wrong; urllib3 counts a refused connection among the timeouts, people do not."""
+    refused = isinstance(broken, urllib3.exceptions.NewConnectionError)
+    if isinstance(broken, urllib3.exceptions.TimeoutError) and not refused:
+        return TemporaryError(f"{call}: Atlas did not answer in time", call=call, code="timeout")
+    message = f"{call}: no whole answer from Atlas ({type(broken).__name__})"
+    return TemporaryError(message, call=call, code="unreachable")
 
 
 def check_base_url(base_url: str) -> str:

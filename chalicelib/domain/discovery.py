@@ -152,8 +152,10 @@ def _drifts(known: Project | None, seen: Seen) -> Iterable[tuple[str, str]]:
         elif seen.key is not None and seen.key != known.key and known.open_rotation is None:
             yield (
                 "key_changed_by_hand",
-                f"its key was changed from {known.key} to {seen.key} outside Keyturn. The new cycle begins today;"
-                " the old key is tracked: do not delete it.",
+                (
+                    f"its key was changed from {known.key} to {seen.key} outside Keyturn. The new cycle begins today;"
+                    " the old key is tracked: do not delete it."
+                ),
             )
     if settings.enabled and settings.valid is False:
         yield "key_invalid", "Atlas finds its key invalid and will shut its clusters down: restore the key at once."

@@ -81,22 +81,28 @@ def _rotation_words(kind: NoticeKind, project: Project, rotation: Rotation) -> t
         case NoticeKind.ROTATION_STARTED:
             return (
                 f"key rotation of {project.name} has been requested",
-                f"Requested by: {rotation.requested_by}\nReason: {rotation.reason or 'none given'}\n"
-                "What to do: nothing; you will be told how it ends.",
+                (
+                    f"Requested by: {rotation.requested_by}\nReason: {rotation.reason or 'none given'}\n"
+                    "What to do: nothing; you will be told how it ends."
+                ),
             )
         case NoticeKind.ROTATION_DEPLOYING:
             return (
                 f"key rotation of {project.name} is being deployed",
-                f"Attention: {banner(rotation)}.\nNew key: {rotation.new_key}\n"
-                "What to do: leave both keys alone until the next message.",
+                (
+                    f"Attention: {banner(rotation)}.\nNew key: {rotation.new_key}\n"
+                    "What to do: leave both keys alone until the next message."
+                ),
             )
         case NoticeKind.ROTATION_DEPLOYED:
             paused = ", ".join(rotation.paused_clusters)
             still = f"\nPaused clusters still on the old key: {paused}." if paused else ""
             return (
                 f"key rotation of {project.name} is done",
-                f"Every running cluster uses the new key {rotation.new_key}.{still}\n"
-                f"Keep the old key {rotation.old_key}: snapshots still need it. You will be told when it is free.",
+                (
+                    f"Every running cluster uses the new key {rotation.new_key}.{still}\n"
+                    f"Keep the old key {rotation.old_key}: snapshots still need it. You will be told when it is free."
+                ),
             )
         case NoticeKind.ROTATION_CANCELLED:
             return (
@@ -113,8 +119,10 @@ def _rotation_words(kind: NoticeKind, project: Project, rotation: Rotation) -> t
             made = f"\nA new key was made and is not used: {rotation.new_key}." if rotation.new_key else ""
             return (
                 f"key rotation of {project.name} failed",
-                f"Why: {problem}\nThe settings name {rotation.old_key} or what a person chose.{made}\n"
-                "What to do: mend the cause, then request the rotation again.",
+                (
+                    f"Why: {problem}\nThe settings name {rotation.old_key} or what a person chose.{made}\n"
+                    "What to do: mend the cause, then request the rotation again."
+                ),
             )
 
 

@@ -12,7 +12,8 @@ from chalicelib.domain.discovery import Seen, changes, locate
 from chalicelib.domain.observed import AtlasProject, KeyDescription, KeyRotations
 from chalicelib.domain.records import Change, Project
 from chalicelib.domain.wording import atlas_unreachable, drift
-from chalicelib.usecases.observe import all_of, keys_for, live_clusters, principal_of
+from chalicelib.usecases.locate import keys_for
+from chalicelib.usecases.observe import all_of, live_clusters, principal_of
 from chalicelib.usecases.ports import Conflict, Outside, OutsideError
 
 _log = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ def discover_project(outside: Outside, found: AtlasProject) -> Project | None:
         seen = _look(outside, found, known, now)
     except OutsideError as problem:
         _log.warning("project %s could not be read: %s", found.project_id, problem.message)
-        return _unreadable(outside, found, known, problem.message, now)
+        return _unreadable(outside, known, problem.message, now)
     return _record(outside, seen, known, now)
 
 
@@ -101,9 +102,7 @@ def _record(outside: Outside, seen: Seen, known: Project | None, now: datetime) 
     return news.project
 
 
-def _unreadable(
-    outside: Outside, found: AtlasProject, known: Project | None, text: str, now: datetime
-) -> Project | None:
+def _unreadable(outside: Outside, known: Project | None, text: str, now: datetime) -> Project | None:
     if known is None or text in known.drift:
         return known
     told = replace(known, drift=(*known.drift, text))

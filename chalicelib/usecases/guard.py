@@ -11,7 +11,7 @@ from typing import Any
 from chalicelib.domain.guarding import Act, KeyCall, decide, read_call
 from chalicelib.domain.records import AuditEntry, Change, Key, Notice, Project
 from chalicelib.domain.wording_deletion import call_not_undone, call_told, key_brought_back
-from chalicelib.usecases.observe import keys_at
+from chalicelib.usecases.locate import keys_at, projects_of
 from chalicelib.usecases.ports import Conflict, Outside, OutsideError
 
 _log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ def guard_key(outside: Outside, event: dict[str, Any]) -> None:
     if call is None or key is None:
         return
     deletion = outside.tracker.deletion(key.deletion_id) if key.deletion_id is not None else None
-    projects = _projects_of(outside, key)
+    projects = projects_of(outside, key)
     now = outside.now()
     match decide(call, key, deletion, projects):
         case Act.TELL:
@@ -64,8 +64,3 @@ def _tell(outside: Outside, notice: Notice, call: KeyCall, now: datetime, what: 
         if outside.tracker.notice(notice.notice_id) is None:
             raise
         _log.info("event %s was told already", call.event_id)
-
-
-def _projects_of(outside: Outside, key: Key) -> tuple[Project, ...]:
-    found = (outside.tracker.project(project_id) for project_id in key.projects)
-    return tuple(project for project in found if project is not None)

@@ -8,26 +8,15 @@ from typing import TypeVar
 from chalicelib.domain.evidence import ClusterEvidence, Evidence, ProjectEvidence, Tally, Unread, tally
 from chalicelib.domain.observed import Cluster, Settings, Snapshot
 from chalicelib.domain.records import Key, Project, Rotation
-from chalicelib.usecases.ports import Atlas, Keys, Outside, OutsideError
+from chalicelib.usecases.locate import projects_of
+from chalicelib.usecases.ports import Atlas, Outside, OutsideError
 
 Answer = TypeVar("Answer")
 
 
-def keys_at(outside: Outside, key: Key) -> Keys:
-    """KMS in the account and region of a key: our own account, or the role its project's policy names."""
-    roles = (p.policy.kms_role_arn for p in _projects(outside, key))
-    role = next((role for role in roles if role is not None and f"::{key.arn.account}:" in role), None)
-    return outside.keys(key.arn.region, role)
-
-
-def keys_for(outside: Outside, project: Project, region: str) -> Keys:
-    """KMS in the account where a project keeps its keys."""
-    return outside.keys(region, project.policy.kms_role_arn)
-
-
 def gather_evidence(outside: Outside, key: Key, now: datetime) -> Evidence:
     """Read everything that may still need a key, in one sweep; what fails becomes part of the evidence."""
-    projects = _projects(outside, key)
+    projects = projects_of(outside, key)
     known = frozenset(k.arn.key_id for project in projects for k in outside.tracker.keys_of(project.project_id))
     missing = set(key.projects) - {project.project_id for project in projects}
     seen = tuple(_gather_project(outside, project, key, known) for project in projects)
@@ -39,11 +28,6 @@ def gather_evidence(outside: Outside, key: Key, now: datetime) -> Evidence:
         projects=seen,
         unread=tuple(Unread(call=f"tracker project {name}", cause="no such record") for name in sorted(missing)),
     )
-
-
-def _projects(outside: Outside, key: Key) -> tuple[Project, ...]:
-    found = (outside.tracker.project(project_id) for project_id in key.projects)
-    return tuple(project for project in found if project is not None)
 
 
 def _gather_project(outside: Outside, project: Project, key: Key, known: frozenset[str]) -> ProjectEvidence:
@@ -61,7 +45,9 @@ def _gather_project(outside: Outside, project: Project, key: Key, known: frozens
         settings=settings,
         open_rotation_keys=_keys_of(rotation),
         clusters=tuple(
-            _gather_cluster(atlas, project.project_id, alive.get(c.cluster_id, c), c.cluster_id in alive, key, known)
+            _gather_cluster(
+                atlas, project.project_id, alive.get(c.cluster_id, c), key, known, alive=c.cluster_id in alive
+            )
             for c in clusters
             if not c.shared_tier
         ),
@@ -70,12 +56,7 @@ def _gather_project(outside: Outside, project: Project, key: Key, known: frozens
 
 
 def _gather_cluster(
-    atlas: Atlas,
-    project_id: str,
-    cluster: Cluster,
-    alive: bool,
-    key: Key,
-    known: frozenset[str],
+    atlas: Atlas, project_id: str, cluster: Cluster, key: Key, known: frozenset[str], *, alive: bool
 ) -> ClusterEvidence:
     seen = ClusterEvidence(cluster=cluster, alive=alive)
     unread: list[Unread] = []

@@ -8,9 +8,10 @@ from datetime import datetime
 
 from chalicelib.domain.approval import approve, call_off, give_back, open_deletion
 from chalicelib.domain.arn import parse_key_id
-from chalicelib.domain.records import AuditEntry, Change, Deletion, Key, KeyState, Project
+from chalicelib.domain.records import AuditEntry, Change, Deletion, Key, KeyState
 from chalicelib.domain.refusals import No, Refusal
 from chalicelib.domain.wording_deletion import deletion_approved, deletion_ended, deletion_requested
+from chalicelib.usecases.locate import projects_of
 from chalicelib.usecases.ports import Outside
 
 _SWEPT = frozenset({KeyState.RETIRING, KeyState.UNUSED})
@@ -21,7 +22,7 @@ def request_deletion(
 ) -> Deletion:
     """Ask for a key's deletion, bound to its present proof; raises Refusal with every reason against it."""
     key = _find_key(outside, key_id, account, region)
-    projects = _projects_of(outside, key)
+    projects = projects_of(outside, key)
     now = outside.now()
     if key.deletion_id is not None and _is_over(outside, key.deletion_id) and key.state is not KeyState.DELETED:
         key = replace(key, deletion_id=None)
@@ -48,7 +49,7 @@ def approve_deletion(outside: Outside, deletion_id: str, *, digest: str, approve
     outside.tracker.commit(
         Change(
             records=(approved, key),  # the key is written unchanged: nobody may change its verdict meanwhile
-            notices=(deletion_approved(approved, key, _projects_of(outside, key), now),),
+            notices=(deletion_approved(approved, key, projects_of(outside, key), now),),
             audit=(_audit(now, approver, "deletion approved", approved, before=before.state, why=digest),),
         )
     )
@@ -65,7 +66,7 @@ def call_off_deletion(outside: Outside, deletion_id: str, *, who: str) -> Deleti
     outside.tracker.commit(
         Change(
             records=(after, *((give_back(key, now),) if over and key is not None else ())),
-            notices=(deletion_ended(after, key, _projects_of(outside, key), now),) if over and key is not None else (),
+            notices=(deletion_ended(after, key, projects_of(outside, key), now),) if over and key is not None else (),
             audit=(_audit(now, who, "deletion called off", after, before=before.state),),
         )
     )
@@ -115,11 +116,6 @@ def _find_deletion(outside: Outside, deletion_id: str) -> Deletion:
 def _is_over(outside: Outside, deletion_id: str) -> bool:
     deletion = outside.tracker.deletion(deletion_id)
     return deletion is not None and deletion.state.terminal
-
-
-def _projects_of(outside: Outside, key: Key) -> tuple[Project, ...]:
-    found = (outside.tracker.project(project_id) for project_id in key.projects)
-    return tuple(project for project in found if project is not None)
 
 
 def _audit(now: datetime, who: str, what: str, deletion: Deletion, *, before: str, why: str = "") -> AuditEntry:

@@ -1,4 +1,4 @@
-"""Takes an operator's request for a rotation, a preview of it, or its cancellation; it touches neither KMS nor Atlas."""
+"""Takes a request for a rotation, for its preview or for its cancellation; it touches neither KMS nor Atlas."""
 
 from dataclasses import replace
 

@@ -47,7 +47,8 @@ from chalicelib.domain.wording_deletion import (
     key_rescued,
     rescue_stuck,
 )
-from chalicelib.usecases.observe import gather_evidence, keys_at
+from chalicelib.usecases.locate import keys_at, projects_of
+from chalicelib.usecases.observe import gather_evidence
 from chalicelib.usecases.ports import Conflict, Due, Keys, Outside, OutsideError, PermanentError, TemporaryError
 
 _log = logging.getLogger(__name__)
@@ -179,7 +180,7 @@ def _bring_back(work: Work) -> None:
 
 
 def _cry_for_help(work: Work, why: str) -> None:
-    notice = rescue_stuck(work.deletion, work.key, _projects_of(work), work.now, why=why)
+    notice = rescue_stuck(work.deletion, work.key, projects_of(work.outside, work.key), work.now, why=why)
     if work.outside.tracker.notice(notice.notice_id) is None:
         work.outside.tracker.commit(Change(records=(), notices=(notice,)))
 
@@ -239,7 +240,7 @@ def _record(work: Work, deletion: Deletion, key: Key, telling: Telling, what: st
     work.outside.tracker.commit(
         Change(
             records=(deletion, key),
-            notices=(telling(deletion, key, _projects_of(work), work.now),),
+            notices=(telling(deletion, key, projects_of(work.outside, work.key), work.now),),
             audit=(entry,),
         )
     )
@@ -258,11 +259,6 @@ def _put_off(work: Work, problem: OutsideError) -> None:
         work.outside.tracker.commit(Change(records=(waiting,)))
     except Conflict:
         _log.info("deletion %s moved on meanwhile", deletion.deletion_id)
-
-
-def _projects_of(work: Work) -> tuple[Project, ...]:
-    found = (work.outside.tracker.project(project_id) for project_id in work.key.projects)
-    return tuple(project for project in found if project is not None)
 
 
 def _audit(work: Work, what: str, *, before: str, after: str, why: str) -> AuditEntry:

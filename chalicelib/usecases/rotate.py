@@ -42,7 +42,8 @@ from chalicelib.domain.rotation import (
     next_state,
 )
 from chalicelib.domain.wording import rotation_news
-from chalicelib.usecases.observe import keys_for, live_clusters, principal_of
+from chalicelib.usecases.locate import keys_for
+from chalicelib.usecases.observe import live_clusters, principal_of
 from chalicelib.usecases.ports import Conflict, Outside, OutsideError, PermanentError, TemporaryError
 
 _log = logging.getLogger(__name__)
@@ -71,6 +72,11 @@ class Outcome:
     others: tuple[Record, ...] = ()
     look_again: timedelta = AT_ONCE
     news: tuple[NoticeKind, ...] = ()
+
+
+def advance_woken(outside: Outside, message: dict[str, str]) -> None:
+    """Take the step that a queue message asks for; it carries ids, never a decision."""
+    advance_rotation(outside, message["project_id"], message["rotation_id"])
 
 
 def advance_rotation(outside: Outside, project_id: str, rotation_id: str) -> Rotation | None:

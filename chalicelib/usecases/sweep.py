@@ -3,7 +3,7 @@
 import logging
 from dataclasses import replace
 
-from chalicelib.domain.arn import KeyArn
+from chalicelib.domain.arn import KeyArn, parse_key_arn
 from chalicelib.domain.proof import document
 from chalicelib.domain.records import Change, Key, KeyState, Notice
 from chalicelib.domain.retention import judge
@@ -12,6 +12,13 @@ from chalicelib.usecases.observe import gather_evidence
 from chalicelib.usecases.ports import Outside
 
 _log = logging.getLogger(__name__)
+
+
+def sweep_woken(outside: Outside, message: dict[str, str]) -> None:
+    """Sweep the key that a queue message names."""
+    arn = parse_key_arn(message["key"])
+    if arn is not None:
+        sweep_key(outside, arn)
 
 
 def sweep_key(outside: Outside, arn: KeyArn) -> Key | None:

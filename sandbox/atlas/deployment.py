@@ -9,10 +9,11 @@ from secrets import token_bytes
 
 from sandbox.atlas.ground import Ground
 from sandbox.atlas.keys import Keys, KeyTrouble
-from sandbox.atlas.model import CHECK_INTERVAL, NODES_PER_SHARD, Cluster, Node, Project, Rolling
+from sandbox.atlas.model import NODES_PER_SHARD, Cluster, Node, Project, Rolling
 
 MASTER_KEY_LIFE = timedelta(days=90)
 """Atlas renews MongoDB master keys at least this often."""
+MOST_PATIENCE = timedelta(days=1)
 
 
 class Deployment:
@@ -78,8 +79,9 @@ class Deployment:
         try:
             self._change(cluster.nodes[rolling.done], rolling)
         except KeyTrouble:
-            # A node without its key stays as it is; Atlas tries again at its next checks.
-            self._ground.after(CHECK_INTERVAL, partial(self._step, cluster, rolling))
+            # A node without its key stays as it is; Atlas tries again, ever more rarely.
+            self._ground.after(rolling.patience, partial(self._step, cluster, rolling))
+            rolling.patience = min(2 * rolling.patience, MOST_PATIENCE)
             return
         rolling.done += 1
         if rolling.done < len(cluster.nodes):
@@ -98,6 +100,7 @@ class Deployment:
         cluster.cmk, cluster.rolling, cluster.state = rolling.target, None, "IDLE"
         self._tell(cluster, "CLUSTER_UPDATE_COMPLETED")
         if rolling.renew:
+            cluster.renewals += 1
             self._expect_renewal(cluster)
         if self._wanted(cluster) is not None:
             self.catch_up(cluster)

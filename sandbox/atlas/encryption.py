@@ -72,7 +72,7 @@ class Encryption:
             self._refuse_broken_settings()
         self._probe(project, wanted.cmk)
         old = project.encryption
-        project.encryption, project.valid = wanted, True
+        project.encryption, project.was_valid = wanted, True
         self._ground.tell(project, "ENCRYPTION_AT_REST_CONFIGURATION_VALIDATION_SUCCEEDED")
         self._ground.tell(project, "ENCRYPTION_AT_REST_CONFIGURATION_UPDATED")
         if old is None or old.cmk.arn != wanted.cmk.arn:
@@ -91,8 +91,6 @@ class Encryption:
 
     def _probe(self, project: Project, cmk: Cmk) -> None:
         try:
-            if not self._ground.habits.role_exists(cmk.principal):
-                raise KeyTrouble(Trouble.NO_ROLE, cmk)
             self._keys.probe(cmk)
         except KeyTrouble as trouble:
             self._ground.tell(project, "ENCRYPTION_AT_REST_CONFIGURATION_VALIDATION_FAILED")
@@ -115,23 +113,15 @@ class Encryption:
 
     def _principal_wanted(self, project: Project, block: Block) -> KmsSettings:
         if block.access_key_id is not None or block.secret is not None:
-            return self._user_wanted(project, block)
+            text = "AWS KMS is reached through a role; access keys are not accepted any more."
+            raise bad_request("AWS_KMS_CREDENTIALS_AUTH_DEPRECATED", text)
         current = project.encryption
         role_id = block.role_id or (current and current.role_id)
         if role_id is not None:
-            return _draft(self._role_arn(project, role_id), role_id=role_id)
+            return _draft(self._role_arn(project, role_id), role_id)
         if current is None:
             raise bad_request("MISSING_ATTRIBUTE", "awsKms.roleId is missing.", "roleId")
         return current
-
-    def _user_wanted(self, project: Project, block: Block) -> KmsSettings:
-        if not project.legacy:
-            text = "AWS KMS is reached through a role; access keys are not accepted any more."
-            raise bad_request("AWS_KMS_CREDENTIALS_AUTH_DEPRECATED", text)
-        user = self._ground.habits.user_of(block.access_key_id or "", block.secret or "")
-        if user is None:
-            raise bad_request("INVALID_AWS_CREDENTIALS", "AWS does not know these credentials.")
-        return _draft(user, access_key_id=block.access_key_id)
 
     def _role_arn(self, project: Project, role_id: str) -> str:
         role = project.roles.get(role_id)
@@ -141,10 +131,9 @@ class Encryption:
         return role.arn
 
 
-def _draft(principal: str, *, role_id: str | None = None, access_key_id: str | None = None) -> KmsSettings:
+def _draft(principal: str, role_id: str) -> KmsSettings:
     nowhere = KeyArn(account="", region="", key_id="")
-    cmk = Cmk(written="", arn=nowhere, principal=principal)
-    return KmsSettings(cmk=cmk, role_id=role_id, access_key_id=access_key_id)
+    return KmsSettings(cmk=Cmk(written="", arn=nowhere, principal=principal), role_id=role_id)
 
 
 def _locate(written: str, *, region: str, principal: str) -> Cmk:

@@ -8,7 +8,7 @@ from random import Random
 
 from sandbox.atlas.agenda import Agenda
 from sandbox.atlas.habits import Habits
-from sandbox.atlas.model import Cluster, Organization, Project, ProjectEvent
+from sandbox.atlas.model import Cluster, Project, ProjectEvent
 from sandbox.atlas.names import Names
 from sandbox.atlas.refusals import no_such_cluster, no_such_project
 
@@ -22,7 +22,6 @@ class Ground:
         self.names = Names(seed)
         self.chance = Random(f"chance {seed}")
         self.agenda = Agenda()
-        self.organizations: dict[str, Organization] = {}
         self.projects: dict[str, Project] = {}
         self._moment: datetime | None = None
 

@@ -1,7 +1,9 @@
 """What exists in the pretend Atlas: organizations, projects, clusters, snapshots and the keys they hang on."""
 
 from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Literal, NamedTuple
 
 from chalicelib.domain.arn import KeyArn, atlas_region
 
@@ -36,7 +38,6 @@ class KmsSettings:
 
     cmk: Cmk
     role_id: str | None = None
-    access_key_id: str | None = None
     private_networking: bool = False
 
     @property
@@ -46,14 +47,16 @@ class KmsSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PolicyItem:
-    """One line of a backup policy; the meaning of `interval` depends on the frequency, as in the API."""
+class BackupPolicy:
+    """One line of a backup policy: `every` is the API's `frequencyInterval`.
 
-    frequency: str
-    interval: int
-    unit: str
-    keep: int
-    item_id: str = ""
+    It means: every so many hours, every day, the day of the week (1 is Monday), the day of the month (40 is the
+    last), the month of the year.
+    """
+
+    kind: Literal["hourly", "daily", "weekly", "monthly", "yearly"]
+    keep: timedelta
+    every: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +64,7 @@ class Schedule:
     """A cluster's backup policy."""
 
     policy_id: str
-    items: tuple[PolicyItem, ...]
+    items: tuple[BackupPolicy, ...]
     hour: int
     minute: int
     restore_window_days: int = 7
@@ -89,18 +92,16 @@ class Snapshot:
     cluster_name: str
     sharded: bool
     frequency: str
-    policy_items: tuple[str, ...]
     description: str
     requested_at: datetime
     started_at: datetime
     finished_at: datetime
-    keep_for: PolicyItem
     expires_at: datetime
     failed: bool = False
     cmk: Cmk | None = None
     blob: bytes | None = None
     digest: str | None = None
-    member_ids: tuple[str, ...] = ()
+    shards: int = 1
 
     @property
     def on_demand(self) -> bool:
@@ -114,6 +115,10 @@ class Snapshot:
         if now < self.finished_at:
             return "inProgress"
         return "failed" if self.failed else "completed"
+
+    def exists(self, now: datetime) -> bool:
+        """Whether it is still kept."""
+        return now < self.expires_at
 
     def expiry(self, now: datetime) -> datetime:
         """The expiry shown: it moves when the snapshot completes, as recorded answers show."""
@@ -129,6 +134,7 @@ class Rolling:
     target: Cmk
     renew: bool
     done: int = 0
+    patience: timedelta = timedelta(minutes=15)
 
 
 @dataclass(kw_only=True)
@@ -155,8 +161,11 @@ class Cluster:
     nodes: list[Node] = field(default_factory=list)
     rolling: Rolling | None = None
     master_keys_due: datetime | None = None
+    renewals: int = 0
+    """How often its MongoDB master keys were renewed."""
     snapshots: dict[str, Snapshot] = field(default_factory=dict)
-    next_expiry: datetime | None = None
+    schedule_number: int = 0
+    """Counts changes of the timetable: what an older one planned is not done any more."""
 
     @property
     def sharded(self) -> bool:
@@ -167,6 +176,11 @@ class Cluster:
     def tenant(self) -> bool:
         """Whether it is a shared tier without customer keys and without backups of its own."""
         return self.tier in TENANT_TIERS
+
+    @property
+    def flex(self) -> bool:
+        """Whether it is a flex cluster, which has an API of its own."""
+        return self.tier == FLEX
 
     @property
     def running(self) -> bool:
@@ -186,29 +200,13 @@ class ProjectEvent:
 
 @dataclass(kw_only=True)
 class AlertConfig:
-    """What the project wants to be told; `threshold` is the block as the API shows it."""
+    """When the project wants to be told that its key is old."""
 
     config_id: str
-    kind: str
+    days: int
+    enabled: bool
     created_at: datetime
     updated_at: datetime
-    enabled: bool = True
-    threshold: dict[str, object] | None = None
-    notifications: list[object] = field(default_factory=list)
-    matchers: list[object] = field(default_factory=list)
-
-
-@dataclass(kw_only=True)
-class Alert:
-    """An alert, open until it is resolved."""
-
-    alert_id: str
-    config_id: str
-    kind: str
-    created_at: datetime
-    resolved_at: datetime | None = None
-    acknowledged_until: datetime | None = None
-    comment: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,27 +219,60 @@ class Organization:
 
 @dataclass(kw_only=True)
 class Project:
-    """A project ("group" in the API) with everything in it; `legacy` marks one from before IAM roles."""
+    """A project ("group" in the API) with everything in it."""
 
     project_id: str
     organization_id: str
     name: str
     created_at: datetime
-    legacy: bool = False
     roles: dict[str, Role] = field(default_factory=dict)
     encryption: KmsSettings | None = None
     other_provider: str | None = None
-    valid: bool = True
+    was_valid: bool = True
+    check: Callable[["Project"], bool] = lambda _project: True
     key_since: datetime | None = None
     clusters: dict[str, Cluster] = field(default_factory=dict)
     events: list[ProjectEvent] = field(default_factory=list)
     alert_configs: dict[str, AlertConfig] = field(default_factory=dict)
-    alerts: dict[str, Alert] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str | None:
+        """The customer key as the settings name it; None while encryption is off."""
+        return None if self.encryption is None else self.encryption.cmk.written
+
+    def valid(self) -> bool:
+        """Whether the key works, probed now."""
+        return self.check(self)
 
     def alive(self) -> list[Cluster]:
         """The clusters that exist."""
         return [cluster for cluster in self.clusters.values() if not cluster.deleted]
 
 
-CHECK_INTERVAL = timedelta(minutes=15)
-"""Atlas checks every project's key this often."""
+
+class ServiceAccount(NamedTuple):
+    """What somebody logs in to the API with."""
+
+    client_id: str
+    client_secret: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretendSnapshot:
+    """A snapshot as an onlooker sees it now; `key_arn` is None where no customer key is needed."""
+
+    snapshot_id: str
+    project_id: str
+    cluster: str
+    key_arn: str | None
+    status: str
+    created_at: datetime
+    expires_at: datetime
+
+
+class CannotRestore(Exception):
+    """A snapshot that cannot be restored."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason

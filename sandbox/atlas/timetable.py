@@ -4,40 +4,19 @@ from calendar import monthrange
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from sandbox.atlas.model import PolicyItem, Schedule
+from sandbox.atlas.model import BackupPolicy, Schedule
 
 LAST_DAY_OF_MONTH = 40
 """The `frequencyInterval` that stands for the last day of a month."""
-_RANKS = ("hourly", "daily", "weekly", "monthly", "yearly")
 
 
-def next_time(schedule: Schedule, after: datetime) -> tuple[datetime, tuple[PolicyItem, ...]] | None:
+def next_time(schedule: Schedule, after: datetime) -> tuple[datetime, tuple[BackupPolicy, ...]] | None:
     """Give the next time at which the policy wants a snapshot, and every line that wants it then."""
     times = [(_next(item, schedule, after), item) for item in schedule.items]
     if not times:
         return None
     first = min(at for at, _ in times)
     return first, tuple(item for at, item in times if at == first)
-
-
-def leading(items: tuple[PolicyItem, ...]) -> PolicyItem:
-    """Give the line that one snapshot for several lines is kept by: the rarest."""
-    return max(items, key=lambda item: _RANKS.index(item.frequency))
-
-
-def expiry(item: PolicyItem, start: datetime) -> datetime:
-    """Tell until when a snapshot from `start` is kept."""
-    match item.unit:
-        case "days":
-            return start + timedelta(days=item.keep)
-        case "weeks":
-            return start + timedelta(weeks=item.keep)
-        case "months":
-            return add_months(start, item.keep)
-        case "years":
-            return add_months(start, 12 * item.keep)
-        case _:
-            raise ValueError(f"{item.unit!r} is no retention unit: use days, weeks, months or years")
 
 
 def add_months(start: datetime, months: int) -> datetime:
@@ -47,26 +26,26 @@ def add_months(start: datetime, months: int) -> datetime:
     return start.replace(year=year, month=month + 1, day=min(start.day, monthrange(year, month + 1)[1]))
 
 
-def _next(item: PolicyItem, schedule: Schedule, after: datetime) -> datetime:
+def _next(item: BackupPolicy, schedule: Schedule, after: datetime) -> datetime:
     return next(at for at in _times(item, schedule, after) if at > after)
 
 
-def _times(item: PolicyItem, schedule: Schedule, after: datetime) -> Iterator[datetime]:
+def _times(item: BackupPolicy, schedule: Schedule, after: datetime) -> Iterator[datetime]:
     today = after.replace(hour=schedule.hour, minute=schedule.minute, second=0, microsecond=0)
-    match item.frequency:
+    match item.kind:
         case "hourly":
-            return _every(today - timedelta(days=1), timedelta(hours=item.interval))
+            return _every(today - timedelta(days=1), timedelta(hours=item.every))
         case "daily":
             return _every(today, timedelta(days=1))
         case "weekly":
-            first = today + timedelta(days=(item.interval - today.isoweekday()) % 7)
+            first = today + timedelta(days=(item.every - today.isoweekday()) % 7)
             return _every(first, timedelta(weeks=1))
         case "monthly":
-            return _monthly(today, item.interval)
+            return _monthly(today, item.every)
         case "yearly":
-            return _yearly(today, item.interval)
+            return _yearly(today, item.every)
         case _:
-            raise ValueError(f"{item.frequency!r} is no backup frequency")
+            raise ValueError(f"{item.kind!r} is no backup frequency")
 
 
 def _every(first: datetime, step: timedelta) -> Iterator[datetime]:

@@ -1,0 +1,286 @@
+"""The operators' door: routes in, verbs called, answers and problems out. It has no power over Atlas or KMS."""
+
+import json
+import logging
+from collections.abc import Callable
+from functools import wraps
+from http import HTTPStatus
+from typing import TypeVar
+
+import msgspec
+from chalice.app import Blueprint, IAMAuthorizer, Request, Response
+
+from chalicelib import settings, wiring
+from chalicelib.api_bodies import (
+    AcknowledgementBody,
+    ApprovalBody,
+    AttestationBody,
+    DeletionBody,
+    PolicyBody,
+    RotationBody,
+)
+from chalicelib.domain.arn import principal
+from chalicelib.domain.opening import RotationRequest
+from chalicelib.domain.refusals import No, Refusal
+from chalicelib.usecases import show
+from chalicelib.usecases.ports import Conflict, OutsideError, TemporaryError
+from chalicelib.usecases.request_deletion import approve_deletion, attest, call_off_deletion, request_deletion
+from chalicelib.usecases.request_rotation import cancel_rotation, preview_rotation, request_rotation
+from chalicelib.usecases.steer import acknowledge, change_policy
+
+routes = Blueprint(__name__)
+iam = IAMAuthorizer()
+_log = logging.getLogger(__name__)
+Body = TypeVar("Body", bound=msgspec.Struct)
+
+_STATUS = {
+    No.INVALID: HTTPStatus.BAD_REQUEST,
+    No.FORBIDDEN: HTTPStatus.FORBIDDEN,
+    No.UNKNOWN: HTTPStatus.NOT_FOUND,
+    No.CONFLICT: HTTPStatus.CONFLICT,
+    No.CONTRADICTION: HTTPStatus.UNPROCESSABLE_ENTITY,
+}
+_MOST_ON_A_PAGE = 100
+_LONGEST_NAME = 255
+View = Callable[..., Response]
+
+
+def door(method: str, path: str) -> Callable[[View], View]:
+    """Open a route to callers that IAM lets in; every no of a verb becomes a problem."""
+
+    def open_door(view: View) -> View:
+        @wraps(view)
+        def answer(**names: str) -> Response:
+            try:
+                return view(**names)
+            except Refusal as no:
+                return refuse(no)
+            except OutsideError as problem:
+                _log.error("%s %s: %s", method, path, problem.message)
+                return unwell(problem)
+
+        routes.route(path, methods=[method], authorizer=iam)(answer)
+        return view
+
+    return open_door
+
+
+@door("GET", "/v1/health")
+def health() -> Response:
+    """Alive, and which version."""
+    return _answer({"status": "ok", "version": settings.VERSION})
+
+
+@door("GET", "/v1/projects")
+def list_projects() -> Response:
+    """The fleet, page by page."""
+    return _answer(show.show_projects(wiring.outside(), *_page()))
+
+
+@door("GET", "/v1/projects/{project_id}")
+def get_project(project_id: str) -> Response:
+    """One project."""
+    return _answer(show.show_project(wiring.outside(), project_id))
+
+
+@door("PATCH", "/v1/projects/{project_id}/policy")
+def patch_policy(project_id: str) -> Response:
+    """Change a project's policy."""
+    change_policy(wiring.outside(), project_id, _body(PolicyBody).changed(), who=_caller())
+    return get_project(project_id)
+
+
+@door("POST", "/v1/projects/{project_id}/acknowledgement")
+def post_acknowledgement(project_id: str) -> Response:
+    """Be quiet about a project until a date."""
+    body = _body(AcknowledgementBody)
+    acknowledge(wiring.outside(), project_id, until=body.until, comment=body.comment, who=_caller())
+    return get_project(project_id)
+
+
+@door("POST", "/v1/projects/{project_id}/rotations")
+def post_rotation(project_id: str) -> Response:
+    """Request a rotation, or with `dry_run` only its checks."""
+    body = _body(RotationBody)
+    request = RotationRequest(
+        requested_by=_caller(),
+        idempotency_key=_header("idempotency-key"),
+        key=body.key,
+        strategy=body.strategy,
+        reason=body.reason,
+    )
+    answer = _preview if body.dry_run else _request
+    return answer(project_id, request)
+
+
+def _request(project_id: str, request: RotationRequest) -> Response:
+    rotation = request_rotation(wiring.outside(), project_id, request)
+    return _answer(show.rotation_shape(rotation), HTTPStatus.ACCEPTED)
+
+
+def _preview(project_id: str, request: RotationRequest) -> Response:
+    checks = preview_rotation(wiring.outside(), project_id, request)
+    return _answer({"dry_run": True, "checks": msgspec.to_builtins(checks)})
+
+
+@door("GET", "/v1/projects/{project_id}/rotations")
+def list_rotations(project_id: str) -> Response:
+    """A project's rotations, page by page."""
+    return _answer(show.show_rotations(wiring.outside(), project_id, *_page()))
+
+
+@door("GET", "/v1/projects/{project_id}/rotations/{rotation_id}")
+def get_rotation(project_id: str, rotation_id: str) -> Response:
+    """One rotation."""
+    return _answer(show.show_rotation(wiring.outside(), project_id, rotation_id))
+
+
+@door("POST", "/v1/projects/{project_id}/rotations/{rotation_id}/cancel")
+def post_cancel(project_id: str, rotation_id: str) -> Response:
+    """Give a rotation up before the settings are changed."""
+    rotation = cancel_rotation(wiring.outside(), project_id, rotation_id, who=_caller())
+    return _answer(show.rotation_shape(rotation), HTTPStatus.ACCEPTED)
+
+
+@door("GET", "/v1/keys")
+def list_keys() -> Response:
+    """All keys, page by page."""
+    return _answer(show.show_keys(wiring.outside(), *_page()))
+
+
+@door("GET", "/v1/keys/{key_id}")
+def get_key(key_id: str) -> Response:
+    """One key: who needs it, until when, and the proof when nobody does."""
+    return _answer(show.show_key(wiring.outside(), key_id, _query("account"), _query("region")))
+
+
+@door("POST", "/v1/keys/{key_id}/attestation")
+def post_attestation(key_id: str) -> Response:
+    """A person vouches for what no API can show."""
+    key = attest(
+        wiring.outside(),
+        key_id,
+        account=_query("account"),
+        region=_query("region"),
+        who=_caller(),
+        statement=_body(AttestationBody).statement,
+    )
+    return _answer(show.key_shape(key))
+
+
+@door("POST", "/v1/keys/{key_id}/deletion")
+def post_deletion(key_id: str) -> Response:
+    """Request a key's deletion, bound to its present proof."""
+    deletion = request_deletion(
+        wiring.outside(),
+        key_id,
+        account=_query("account"),
+        region=_query("region"),
+        requester=_caller(),
+        reason=_body(DeletionBody).reason,
+    )
+    return _answer(show.deletion_shape(deletion), HTTPStatus.ACCEPTED)
+
+
+@door("GET", "/v1/deletions/{deletion_id}")
+def get_deletion(deletion_id: str) -> Response:
+    """One request to delete a key."""
+    return _answer(show.show_deletion(wiring.outside(), deletion_id))
+
+
+@door("POST", "/v1/deletions/{deletion_id}/approval")
+def post_approval(deletion_id: str) -> Response:
+    """Another person approves a deletion by its proof's digest."""
+    deletion = approve_deletion(wiring.outside(), deletion_id, digest=_body(ApprovalBody).digest, approver=_caller())
+    return _answer(show.deletion_shape(deletion))
+
+
+@door("DELETE", "/v1/deletions/{deletion_id}")
+def delete_deletion(deletion_id: str) -> Response:
+    """Call a deletion off; a key in quarantine comes back at the next look."""
+    deletion = call_off_deletion(wiring.outside(), deletion_id, who=_caller())
+    return _answer(show.deletion_shape(deletion), HTTPStatus.ACCEPTED)
+
+
+@routes.middleware("http")
+def answer_with_problems(event: Request, get_response: Callable[[Request], Response]) -> Response:
+    """Give Chalice's own errors (wrong method, wrong type, what went wrong unforeseen) the shape of ours."""
+    return _as_problem(get_response(event))
+
+
+def _as_problem(response: Response) -> Response:
+    body = response.body
+    known = isinstance(body, dict) and set(body) == {"Code", "Message"}
+    return _problem(HTTPStatus(response.status_code), str(body["Message"])) if known else response
+
+
+def refuse(no: Refusal) -> Response:
+    """A refusal with every reason."""
+    reasons = [{"kind": r.kind, "text": r.text, "project_id": r.project_id, "cluster": r.cluster} for r in no.reasons]
+    return _problem(_STATUS[no.no], no.text, reasons=reasons, **no.details)
+
+
+def unwell(problem: OutsideError) -> Response:
+    """What could not be done because something outside failed."""
+    match problem:
+        case Conflict():
+            return _problem(HTTPStatus.CONFLICT, "somebody else changed this at the same moment: read it and try again")
+        case TemporaryError():
+            return _problem(HTTPStatus.SERVICE_UNAVAILABLE, "this may work later: try again")
+        case _ if problem.code == "bad_cursor":
+            return _problem(HTTPStatus.BAD_REQUEST, problem.message)
+        case _:
+            return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Keyturn is not set up right: see its logs")
+
+
+def _problem(status: HTTPStatus, detail: str, **more: object) -> Response:
+    problem = {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": detail, **more}
+    return Response(json.dumps(problem), {"Content-Type": "application/problem+json"}, int(status))
+
+
+def _answer(shape: show.Shape, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    return Response(shape, {"Content-Type": "application/json"}, int(status))
+
+
+def _request_now() -> Request:
+    request = routes.current_request
+    assert request is not None  # noqa: S101 - Chalice sets it before it calls a view
+    return request
+
+
+def _body(kind: type[Body]) -> Body:
+    raw = _request_now().raw_body or b"{}"
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except msgspec.MsgspecError as error:
+        raise Refusal(No.INVALID, f"the body is not understood: {error}") from error
+
+
+def _page() -> tuple[str | None, int]:
+    limit = _query("limit") or str(_MOST_ON_A_PAGE)
+    wanted = int(limit) if limit.isascii() and limit.isdigit() else 0
+    if not 1 <= wanted <= _MOST_ON_A_PAGE:
+        raise Refusal(No.INVALID, f"`limit` must be a whole number from 1 to {_MOST_ON_A_PAGE}")
+    return _query("cursor"), wanted
+
+
+def _query(name: str) -> str | None:
+    given = _request_now().query_params
+    return None if given is None else given.get(name)
+
+
+def _header(name: str) -> str:
+    value: str | None = _request_now().headers.get(name)
+    if not value or len(value) > _LONGEST_NAME:
+        raise Refusal(
+            No.INVALID, f"the header {name} is needed: a text of your own, at most {_LONGEST_NAME} characters"
+        )
+    return value
+
+
+def _caller() -> str:
+    identity = _request_now().context.get("identity") or {}
+    caller = identity.get("userArn")
+    if not caller:
+        raise Refusal(No.FORBIDDEN, "the request carries no caller")
+    return principal(caller)

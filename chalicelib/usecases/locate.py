@@ -1,0 +1,22 @@
+"""Locates: which projects know a key, and KMS in the account and region where a key lives."""
+
+from chalicelib.domain.records import Key, Project
+from chalicelib.usecases.ports import Keys, Outside
+
+
+def projects_of(outside: Outside, key: Key) -> tuple[Project, ...]:
+    """Every project that uses the key or ever used it, as far as the tracker knows it."""
+    found = (outside.tracker.project(project_id) for project_id in key.projects)
+    return tuple(project for project in found if project is not None)
+
+
+def keys_at(outside: Outside, key: Key) -> Keys:
+    """KMS in the account and region of a key: our own account, or the role its project's policy names."""
+    roles = (project.policy.kms_role_arn for project in projects_of(outside, key))
+    role = next((role for role in roles if role is not None and f"::{key.arn.account}:" in role), None)
+    return outside.keys(key.arn.region, role)
+
+
+def keys_for(outside: Outside, project: Project, region: str) -> Keys:
+    """KMS in the account where a project keeps its keys."""
+    return outside.keys(region, project.policy.kms_role_arn)

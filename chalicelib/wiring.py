@@ -1,0 +1,236 @@
+"""Builds the outside world once per warm Lambda, each part when it is first needed.
+
+This is the one place where tests and the sandbox furnish another world: `furnish(now=…)` hands in a clock, and the
+AWS SDK's own environment (`AWS_ENDPOINT_URL`) and `ATLAS_BASE_URL` say where AWS and Atlas are.
+"""
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from chalicelib.settings import read_settings
+from chalicelib.usecases.ports import Atlas, AtlasOwner, Keys, Outside, PermanentError
+
+_SPARE_SECONDS = 10.0
+_SESSION_LIFE = timedelta(minutes=50)
+BLANK = "[secret]"
+
+
+def system_clock() -> datetime:
+    """The time, asked once per wake-up."""
+    return datetime.now(tz=UTC)
+
+
+class _World:
+    """What this process has built so far; furnishing another world forgets it all."""
+
+    def __init__(self) -> None:
+        self.now: Callable[[], datetime] = system_clock
+        self.context: Any = None
+        self.outside: Outside | None = None
+        self.secrets: Any = None
+        self.sessions: dict[Any, tuple[datetime, Any]] = {}
+
+
+_world = _World()
+
+
+def furnish(*, now: Callable[[], datetime] = system_clock) -> None:
+    """Forget everything built and take another clock; the environment is read anew."""
+    global _world  # noqa: PLW0603 - the warm Lambda's one world
+    _world = _World()
+    _world.now = now
+    client.cache_clear()
+
+
+def outside(context: Any = None) -> Outside:  # noqa: ANN401 - Lambda's own context
+    """The outside world of this process; `context` tells how long this invocation still has."""
+    _world.context = context
+    if _world.outside is None:
+        _world.outside = _build()
+    return _world.outside
+
+
+def _build() -> Outside:
+    from chalicelib.adapters.messages import Addresses, AwsMessages
+    from chalicelib.adapters.tracker import DynamoTracker
+
+    settings = read_settings()
+    addresses = Addresses(
+        alerts_topic=settings["ALERTS_TOPIC_ARN"],
+        escalations_topic=settings["ESCALATIONS_TOPIC_ARN"],
+        rotations_queue=settings["ROTATIONS_QUEUE_URL"],
+        sweeps_queue=settings["SWEEPS_QUEUE_URL"],
+        event_bus=settings["EVENT_BUS_NAME"],
+    )
+    return Outside(
+        now=_world.now,
+        tracker=DynamoTracker(client("dynamodb"), settings["TABLE_NAME"]),
+        messages=AwsMessages(client("sns"), client("sqs"), client("events"), addresses),
+        organizations=lambda: tuple(_organizations()),
+        atlas=_reader,
+        atlas_owner=_owner,
+        keys=_keys,
+    )
+
+
+@lru_cache
+def client(service: str, region: str | None = None) -> Any:  # noqa: ANN401 - boto3 ships no types
+    """A boto3 client with timeouts that fit an invocation, made once."""
+    import boto3
+
+    return boto3.client(service, region_name=region, config=_config())
+
+
+def _config() -> Any:  # noqa: ANN401 - boto3 ships no types
+    from botocore.config import Config
+
+    return Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
+
+
+def _organizations() -> dict[str, str]:
+    """The Secrets Manager id of each organization's secret, by organization."""
+    return {_secrets().get(name).organization: name for name in read_settings().atlas_secrets}
+
+
+def _secrets() -> Any:  # noqa: ANN401 - imported lazily, with its vendor library
+    from chalicelib.adapters.secrets import Secrets
+
+    if _world.secrets is None:
+        _world.secrets = Secrets(client("secretsmanager"), _world.now)
+    return _world.secrets
+
+
+def _secret_of(organization: str) -> Any:  # noqa: ANN401 - imported lazily, with its vendor library
+    try:
+        return _secrets().get(_organizations()[organization])
+    except KeyError:
+        text = f"no secret in ATLAS_SECRETS is of organization {organization}"
+        raise PermanentError(text, call="settings", code="no_secret") from None
+
+
+def _reader(organization: str) -> Atlas:
+    from chalicelib.adapters.atlas import AtlasReader
+
+    def build() -> Atlas:
+        return AtlasReader(_http(lambda: _secret_of(organization).reader), organization)
+
+    reader: Atlas = _once(("reader", organization), build)
+    return reader
+
+
+def _owner(organization: str) -> AtlasOwner:
+    from chalicelib.adapters.atlas import AtlasKeySwapper
+
+    def build() -> AtlasOwner:
+        return AtlasKeySwapper(_http(lambda: _secret_of(organization).owner))
+
+    owner: AtlasOwner = _once(("owner", organization), build)
+    return owner
+
+
+def _http(credentials: Callable[[], Any]) -> Any:  # noqa: ANN401 - imported lazily, with its vendor library
+    from chalicelib.adapters.atlas_http import AtlasHttp
+
+    return AtlasHttp(
+        base_url=read_settings()["ATLAS_BASE_URL"],
+        credentials=credentials,
+        now=_world.now,
+        sleep=time.sleep,
+        random=random.random,
+        seconds_left=_seconds_left,
+    )
+
+
+def _seconds_left() -> float:
+    remaining = getattr(_world.context, "get_remaining_time_in_millis", None)
+    return remaining() / 1000 - _SPARE_SECONDS if remaining is not None else 60.0
+
+
+def _keys(region: str, role_arn: str | None) -> Keys:
+    from chalicelib.adapters.kms import KmsKeys
+
+    def build() -> Keys:
+        if role_arn is None:
+            return KmsKeys(client("kms", region), _own_account(), region)
+        return KmsKeys(_assumed(role_arn, region), role_arn.split(":")[4], region)
+
+    keys: Keys = _once(("keys", region, role_arn), build)
+    return keys
+
+
+def _own_account() -> str:
+    account: str = _once("account", lambda: client("sts").get_caller_identity()["Account"])
+    return account
+
+
+def _assumed(role_arn: str, region: str) -> Any:  # noqa: ANN401 - boto3 ships no types
+    import boto3
+
+    given = client("sts").assume_role(RoleArn=role_arn, RoleSessionName="keyturn")["Credentials"]
+    return boto3.client(
+        "kms",
+        region_name=region,
+        config=_config(),
+        aws_access_key_id=given["AccessKeyId"],
+        aws_secret_access_key=given["SecretAccessKey"],
+        aws_session_token=given["SessionToken"],
+    )
+
+
+def _once(name: Any, build: Callable[[], Any]) -> Any:  # noqa: ANN401 - keeps parts of every kind
+    """Keep a part for less than an hour, the life of an assumed role's session."""
+    kept = _world.sessions.get(name)
+    if kept is None or _world.now() - kept[0] > _SESSION_LIFE:
+        kept = (_world.now(), build())
+        _world.sessions[name] = kept
+    return kept[1]
+
+
+def each_message(event: dict[str, Any], context: Any, handle: Callable[[Any], None]) -> Any:  # noqa: ANN401 - Lambda's own shapes
+    """Handle each SQS message by itself; what fails is given back and comes again."""
+    from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+
+    outside(context)
+    return process_partial_response(
+        event=event,
+        record_handler=lambda record: handle(record.json_body),
+        processor=BatchProcessor(EventType.SQS),
+        context=context,
+    )
+
+
+def each_record(event: dict[str, Any], context: Any, handle: Callable[[str], None]) -> Any:  # noqa: ANN401 - Lambda's own shapes
+    """Handle each stream record by its partition key's name (`NOTICE#…`); what fails comes again."""
+    from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+
+    outside(context)
+    return process_partial_response(
+        event=event,
+        record_handler=lambda record: handle(record.dynamodb.keys["pk"].partition("#")[2]),
+        processor=BatchProcessor(EventType.DynamoDBStreams),
+        context=context,
+    )
+
+
+class SecretsFilter(logging.Filter):
+    """Blanks every secret in memory wherever a log line would show it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Rewrite the message; the line itself always passes."""
+        values = _world.secrets.current_values() if _world.secrets is not None else ()
+        text = record.getMessage()
+        for value in values:
+            text = text.replace(value, BLANK)
+        record.msg, record.args = text, ()
+        return True
+
+
+def guard_logs(logger: Any) -> None:  # noqa: ANN401 - Powertools' logger
+    """Put the filter before every handler of the root and of the given logger."""
+    for handler in (*logging.getLogger().handlers, *logger.handlers):
+        handler.addFilter(SecretsFilter())

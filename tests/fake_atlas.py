@@ -1,0 +1,221 @@
+"""An Atlas organization in memory, for tests of the verbs: it satisfies the ports Atlas and AtlasOwner."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from chalicelib.domain.arn import KeyArn
+from chalicelib.domain.observed import (
+    AtlasProject,
+    AtlasRole,
+    BackupSchedule,
+    Cluster,
+    Encryption,
+    Settings,
+    Snapshot,
+)
+from chalicelib.usecases.ports import NotFound, OutsideError, PermanentError
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+ORGANIZATION = "a0123456789abcdef0123456"
+PROJECT = "b0123456789abcdef0123456"
+ROLE_ID = "c0123456789abcdef0123456"
+ROLE_ARN = "arn:aws:iam::111122223333:role/atlas"
+
+
+def a_key(number: int = 1, *, region: str = "eu-west-1", account: str = "111122223333") -> KeyArn:
+    """A CMK; different numbers are different keys."""
+    return KeyArn(account=account, region=region, key_id=f"00000000-0000-4000-8000-{number:012x}")
+
+
+def some_settings(key: KeyArn | None = None, **changes: object) -> Settings:
+    """Settings that are enabled, valid and name `key` by its ARN."""
+    arn = key or a_key()
+    settings = Settings(enabled=True, key=str(arn), region=arn.region, role_id=ROLE_ID, valid=True)
+    return replace(settings, **changes)
+
+
+def a_role(**changes: object) -> AtlasRole:
+    """An authorized role that encryption uses."""
+    return replace(AtlasRole(role_id=ROLE_ID, arn=ROLE_ARN, used_for_encryption=True), **changes)
+
+
+def a_cluster(name: str = "main", **changes: object) -> Cluster:
+    """A running, encrypted, backed-up M10 replica set."""
+    cluster = Cluster(
+        name=name,
+        cluster_id=name.encode().hex()[:24].rjust(24, "0"),
+        kind="REPLICASET",
+        state="IDLE",
+        paused=False,
+        encryption=Encryption.AWS,
+        backups=True,
+        point_in_time=False,
+        tier="M10",
+        regions=("eu-west-1",),
+    )
+    return replace(cluster, **changes)
+
+
+def a_snapshot(number: int = 1, key: KeyArn | None = None, **changes: object) -> Snapshot:
+    """A completed snapshot under `key`, made at noon, kept for a week."""
+    snapshot = Snapshot(
+        snapshot_id=f"{number:024x}",
+        status="completed",
+        key=(key or a_key()).key_id,
+        created_at=NOON,
+        expires_at=NOON + timedelta(days=7),
+    )
+    return replace(snapshot, **changes)
+
+
+@dataclass(kw_only=True)
+class FakeProject:
+    """Everything that this Atlas knows about one project; tests change it as they like."""
+
+    name: str = "payments"
+    settings: Settings = field(default_factory=some_settings)
+    roles: list[AtlasRole] = field(default_factory=lambda: [a_role()])
+    clusters: list[tuple[Cluster, bool]] = field(default_factory=lambda: [(a_cluster(), False)])
+    """Each with whether it is deleted, its backups retained."""
+    snapshots: dict[str, list[Snapshot]] = field(default_factory=dict)
+    sharded: dict[str, list[Snapshot]] = field(default_factory=dict)
+    schedules: dict[str, BackupSchedule] = field(default_factory=dict)
+    threshold: int | None = 90
+
+
+@dataclass(kw_only=True)
+class _Failure:
+    call: str
+    error: OutsideError
+    times: int | None
+    only: str | None
+
+
+Hook = Callable[[str, KeyArn], None]
+
+
+class FakeAtlas:
+    """The organization. `calls` logs every call; `before_swap` and `after_swap` may change things or raise.
+
+    An `after_swap` that raises is a lost answer: the settings have changed. With `delay_swaps` a swap shows
+    only after `settle()`.
+    """
+
+    def __init__(self, *, organization: str = ORGANIZATION, now: Callable[[], datetime] = lambda: NOON) -> None:
+        self.organization = organization
+        self.world: dict[str, FakeProject] = {}
+        self.calls: list[tuple[str, ...]] = []
+        self.before_swap: Hook | None = None
+        self.after_swap: Hook | None = None
+        self.delay_swaps = False
+        self._now = now
+        self._date: datetime | None = None
+        self._failures: list[_Failure] = []
+        self._delayed: list[tuple[str, Settings]] = []
+
+    def add(self, project_id: str = PROJECT, **changes: object) -> FakeProject:
+        """Add a project and give it, to be changed."""
+        self.world[project_id] = FakeProject(**changes)
+        return self.world[project_id]
+
+    def fail(
+        self, call: str, error: OutsideError, *, times: int | None = 1, only: str | None = None
+    ) -> None:
+        """Make the next `times` calls of a method raise (None: every call), `only` for a project or cluster."""
+        self._failures.append(_Failure(call=call, error=error, times=times, only=only))
+
+    def mend(self) -> None:
+        """Make nothing fail any more."""
+        self._failures.clear()
+
+    def settle(self) -> None:
+        """Let delayed swaps show."""
+        for project_id, settings in self._delayed:
+            self.world[project_id].settings = settings
+        self._delayed.clear()
+
+    def projects(self) -> Iterator[AtlasProject]:
+        self._begin("projects")
+        for project_id, project in list(self.world.items()):
+            yield AtlasProject(project_id=project_id, name=project.name, organization=self.organization)
+
+    def settings(self, project_id: str) -> Settings:
+        self._begin("settings", project_id)
+        return self._project(project_id, f"GET /groups/{project_id}/encryptionAtRest").settings
+
+    def roles(self, project_id: str) -> tuple[AtlasRole, ...]:
+        self._begin("roles", project_id)
+        return tuple(self._project(project_id, f"GET /groups/{project_id}/cloudProviderAccess").roles)
+
+    def clusters(self, project_id: str, *, deleted_too: bool) -> Iterator[Cluster]:
+        self._begin("clusters", project_id)
+        clusters = self._project(project_id, f"GET /groups/{project_id}/clusters").clusters
+        yield from [cluster for cluster, deleted in clusters if deleted_too or not deleted]
+
+    def snapshots(self, project_id: str, cluster: str) -> Iterator[Snapshot]:
+        self._begin("snapshots", project_id, cluster)
+        project = self._with_cluster(project_id, cluster, "backup/snapshots")
+        yield from list(project.snapshots.get(cluster, ()))
+
+    def sharded_snapshots(self, project_id: str, cluster: str) -> Iterator[Snapshot]:
+        self._begin("sharded_snapshots", project_id, cluster)
+        project = self._with_cluster(project_id, cluster, "backup/snapshots/shardedClusters")
+        yield from list(project.sharded.get(cluster, ()))
+
+    def backup_schedule(self, project_id: str, cluster: str) -> BackupSchedule:
+        self._begin("backup_schedule", project_id, cluster)
+        project = self._with_cluster(project_id, cluster, "backup/schedule")
+        known = next(c for c, _ in project.clusters if c.name == cluster)
+        usual = BackupSchedule(cluster_id=known.cluster_id, restore_window_days=7)
+        return project.schedules.get(cluster, usual)
+
+    def alert_threshold_days(self, project_id: str) -> int | None:
+        self._begin("alert_threshold_days", project_id)
+        return self._project(project_id, f"GET /groups/{project_id}/alertConfigs").threshold
+
+    def latest_date(self) -> datetime | None:
+        return self._date
+
+    def swap_key(self, project_id: str, key: KeyArn, *, settings: Settings, role_id: str) -> None:
+        self._begin("swap_key", project_id, str(key))
+        call = f"PATCH /groups/{project_id}/encryptionAtRest"
+        if not settings.enabled:
+            raise PermanentError(f"{call}: not sent: not enabled", call=call, code="not_enabled")
+        if settings.valid is not True:
+            raise PermanentError(f"{call}: not sent: not valid", call=call, code="current_key_invalid")
+        project = self._project(project_id, call)
+        if self.before_swap is not None:
+            self.before_swap(project_id, key)
+        swapped = replace(project.settings, key=str(key), region=key.region, role_id=role_id, enabled=True)
+        self._delayed.append((project_id, swapped))
+        if not self.delay_swaps:
+            self.settle()
+        if self.after_swap is not None:
+            self.after_swap(project_id, key)
+
+    def _begin(self, call: str, *about: str) -> None:
+        self.calls.append((call, *about))
+        failure = next((f for f in self._failures if f.call == call and f.only in (None, *about)), None)
+        if failure is None:
+            self._date = self._now()
+            return
+        if failure.times is not None:
+            failure.times -= 1
+            if failure.times <= 0:
+                self._failures.remove(failure)
+        raise failure.error
+
+    def _project(self, project_id: str, call: str) -> FakeProject:
+        if project_id not in self.world:
+            message = f"{call} for project {project_id}: no such project"
+            raise NotFound(message, call=call, code="GROUP_NOT_FOUND")
+        return self.world[project_id]
+
+    def _with_cluster(self, project_id: str, cluster: str, tail: str) -> FakeProject:
+        call = f"GET /groups/{project_id}/clusters/{cluster}/{tail}"
+        project = self._project(project_id, call)
+        if cluster not in {known.name for known, _ in project.clusters}:
+            message = f"{call} for project {project_id}: no cluster {cluster}"
+            raise NotFound(message, call=call, code="CLUSTER_NOT_FOUND")
+        return project

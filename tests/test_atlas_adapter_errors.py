@@ -1,0 +1,228 @@
+"""What Atlas refuses becomes temporary or permanent, in words that say what to do; waits fit the invocation."""
+
+import logging
+
+import pytest
+from atlas_stand_in import Pace, Reply, StandIn, a_session
+from fake_atlas import ORGANIZATION, PROJECT, ROLE_ID, a_key, some_settings
+
+from chalicelib.adapters.atlas import AtlasKeySwapper, AtlasReader
+from chalicelib.usecases.ports import NotFound, PermanentError, TemporaryError
+
+ROLES = f"/groups/{PROJECT}/cloudProviderAccess"
+SETTINGS = f"/groups/{PROJECT}/encryptionAtRest"
+NO_ROLES = Reply(body={"awsIamRoles": []})
+
+
+@pytest.fixture
+def pace():
+    return Pace()
+
+
+@pytest.fixture
+def atlas():
+    with StandIn() as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+def reader(atlas, pace):
+    return AtlasReader(a_session(atlas, pace), ORGANIZATION)
+
+
+def refused(status, code, **headers):
+    body = {"error": status, "errorCode": code, "detail": "as Atlas says", "parameters": ["text, not objects"]}
+    return Reply(status=status, body=body, headers=headers)
+
+
+def swap(atlas, pace):
+    owner = AtlasKeySwapper(a_session(atlas, pace))
+    owner.swap_key(PROJECT, a_key(2), settings=some_settings(), role_id=ROLE_ID)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind", "words"),
+    [
+        (400, "CANNOT_ASSUME_ROLE", TemporaryError, "has not caught up"),
+        (400, "INVALID_AWS_CREDENTIALS", TemporaryError, "has not caught up"),
+        (400, "CLOUD_PROVIDER_ACCESS_ROLE_NOT_AUTHORIZED", TemporaryError, "has not caught up"),
+        (405, "WRITES_NOT_ALLOWED_DURING_APP_UPGRADES", TemporaryError, "upgraded"),
+        (429, "RATE_LIMITED_TOKEN_BUCKET", TemporaryError, "wait"),
+        (500, "UNEXPECTED_ERROR", TemporaryError, "read them back"),
+        (400, "AWS_KMS_CREDENTIALS_AUTH_DEPRECATED", PermanentError, "role-based access"),
+        (400, "NO_PERMISSION_TO_ENCRYPT_DECRYPT", PermanentError, "its policy must allow"),
+        (400, "AWS_KMS_CUSTOMER_MASTER_KEY_NOT_ENABLED", PermanentError, "old one stays"),
+        (400, "AWS_KMS_CUSTOMER_MASTER_KEY_PENDING_DELETION", PermanentError, "pending deletion"),
+        (400, "AWS_KMS_CUSTOMER_MASTER_KEY_PENDING_IMPORT", PermanentError, "no key material"),
+        (400, "AWS_KMS_REGION_NOT_SUPPORTED", PermanentError, "region"),
+        (400, "INVALID_REGION", PermanentError, "region"),
+        (404, "AWS_CUSTOMER_MASTER_KEY_NOT_FOUND", PermanentError, "no such key"),
+        (400, "ENCRYPTION_AT_REST_SETTINGS_INVALID", PermanentError, "CURRENT key"),
+        (400, "ENCRYPTION_AT_REST_NOT_ENABLED", PermanentError, "look at the project's"),
+        (409, "CANNOT_DISABLE_ENCRYPTION_AT_REST", PermanentError, "never asks for this"),
+        (404, "GROUP_NOT_FOUND", NotFound, "does not exist"),
+        (401, "USER_UNAUTHORIZED", PermanentError, "Project Owner"),
+        (401, "NOT_IN_GROUP", PermanentError, "Project Owner"),
+        (403, "IP_ADDRESS_NOT_ON_WHITELIST", PermanentError, "API access list"),
+        (403, "ORG_REQUIRES_WHITELIST", PermanentError, "API access list"),
+        (403, "RESOURCE_REQUIRES_WHITELIST", PermanentError, "API access list"),
+        (410, "VERSION_GONE", PermanentError, "update Keyturn"),
+        (406, "INVALID_VERSION_DATE", PermanentError, "update Keyturn"),
+        (418, "SOMETHING_NEW", PermanentError, "as it is"),
+    ],
+)
+def test_each_refusal_of_a_swap_says_what_it_is_and_what_to_do(atlas, pace, status, code, kind, words):
+    atlas.on(SETTINGS, refused(status, code), method="PATCH")
+
+    with pytest.raises(kind, match=words) as problem:
+        swap(atlas, pace)
+
+    said = problem.value
+    assert isinstance(said, NotFound) == (kind is NotFound)
+    assert (said.code, said.call) == (code, f"PATCH /groups/{PROJECT}/encryptionAtRest")
+    assert all(part in said.message for part in (PROJECT, str(status), code, "as Atlas says"))
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_read_names_the_reading_role_and_the_access_list(atlas, reader, status):
+    atlas.on(ROLES, Reply(status=status, body={"error": status}))
+
+    with pytest.raises(PermanentError, match=f"Project Read Only in project {PROJECT}.*access list") as problem:
+        reader.roles(PROJECT)
+
+    assert (problem.value.call, problem.value.code) == (f"GET {ROLES}", f"HTTP_{status}")
+
+
+def test_a_refused_list_of_projects_names_the_role_in_the_organization(atlas, reader):
+    atlas.on("/groups", Reply(status=403, body={}))
+
+    with pytest.raises(PermanentError, match="Organization Read Only in the organization"):
+        list(reader.projects())
+
+
+def test_the_code_is_taken_from_the_header_where_the_body_has_none(atlas, reader):
+    atlas.on(ROLES, Reply(status=404, body=b"gone", headers={"X-Error-Code": "GROUP_NOT_FOUND"}))
+
+    with pytest.raises(NotFound) as problem:
+        reader.roles(PROJECT)
+
+    assert problem.value.code == "GROUP_NOT_FOUND"
+
+
+def test_what_atlas_says_cannot_forge_a_line_in_the_log(atlas, reader):
+    body = {"errorCode": "X\nERROR forged", "detail": "a\r\nERROR forged\u2028" + "x" * 9999}
+    atlas.on(ROLES, Reply(status=400, body=body))
+
+    with pytest.raises(PermanentError) as problem:
+        reader.roles(PROJECT)
+
+    assert len(problem.value.message.splitlines()) == 1
+    assert len(problem.value.message) < 700
+
+
+def test_a_limited_call_waits_as_long_as_atlas_says(atlas, reader, pace):
+    atlas.on(ROLES, refused(429, "RATE_LIMITED_TOKEN_BUCKET", **{"Retry-After": "55"}), NO_ROLES)
+
+    reader.roles(PROJECT)
+
+    assert pace.slept == [55]
+
+
+def test_retry_after_may_be_a_date(atlas, reader, pace):
+    when = {"Retry-After": "Sun, 01 Mar 2026 12:00:07 GMT"}
+    atlas.on(ROLES, refused(429, "RATE_LIMITED", **when), NO_ROLES)
+
+    reader.roles(PROJECT)
+
+    assert pace.slept == [7]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Reply(status=429, body={}),
+        Reply(status=429, body={}, headers={"Retry-After": "soon"}),
+        Reply(status=503, body=b"<html>"),
+        Reply(status=500, body={"errorCode": "UNEXPECTED_ERROR"}),
+        Reply(drop=True),
+        Reply(body={"awsIamRoles": []}, cut=5),
+    ],
+)
+def test_a_read_is_tried_four_times_with_growing_waits(atlas, reader, pace, fault):
+    atlas.on(ROLES, fault)
+
+    with pytest.raises(TemporaryError):
+        reader.roles(PROJECT)
+
+    assert pace.slept == [10, 20, 40]
+    assert len(atlas.requests(ROLES)) == 4
+
+
+def test_chance_only_lengthens_a_wait(atlas, reader, pace):
+    pace.chance = 1.0
+    atlas.on(ROLES, Reply(status=503), refused(429, "RATE_LIMITED", **{"Retry-After": "40"}), NO_ROLES)
+
+    reader.roles(PROJECT)
+
+    assert pace.slept == [12.5, 50]
+
+
+@pytest.mark.parametrize(("headers", "asked"), [({"Retry-After": "55"}, 55), ({}, 10)])
+def test_a_wait_that_does_not_fit_is_handed_on(atlas, reader, pace, headers, asked):
+    pace.left = 12
+    atlas.on(ROLES, refused(429, "RATE_LIMITED", **headers))
+
+    with pytest.raises(TemporaryError) as problem:
+        reader.roles(PROJECT)
+
+    assert (problem.value.retry_after, problem.value.code) == (asked, "RATE_LIMITED")
+    assert pace.slept == []
+
+
+def test_no_call_is_begun_in_the_last_seconds_of_an_invocation(atlas, reader, pace):
+    pace.left = 3.5
+
+    with pytest.raises(TemporaryError, match="no time left"):
+        reader.roles(PROJECT)
+
+    assert atlas.asked == []
+
+
+def test_a_silent_atlas_is_left_when_the_time_is_up(atlas, pace):
+    import threading
+
+    silence = threading.Event()
+    reader = AtlasReader(a_session(atlas, pace), ORGANIZATION)
+    atlas.on(ROLES, NO_ROLES, Reply(wait=silence))
+    reader.roles(PROJECT)
+    pace.left = 4.05
+
+    with pytest.raises(TemporaryError, match="in time") as problem:
+        reader.roles(PROJECT)
+
+    silence.set()
+    assert problem.value.code == "timeout"
+
+
+def test_an_atlas_that_is_not_there_is_temporary(pace):
+    gone = StandIn()
+    gone._server.server_close()
+
+    with pytest.raises(TemporaryError) as problem:
+        AtlasReader(a_session(gone, pace), ORGANIZATION).roles(PROJECT)
+
+    assert problem.value.code == "unreachable"
+    assert "0x" not in problem.value.message
+
+
+def test_a_version_that_is_going_away_is_warned_of_once(atlas, reader, caplog):
+    leaving = {"Deprecation": "Mon, 5 Aug 2024 00:00:00 GMT", "Sunset": "Thu, 1 Jul 2027 00:00:00 GMT"}
+    atlas.on(ROLES, Reply(body={"awsIamRoles": []}, headers=leaving))
+    caplog.set_level(logging.WARNING)
+
+    reader.roles(PROJECT)
+    reader.roles(PROJECT)
+
+    (record,) = caplog.records
+    assert record.name == "chalicelib.adapters.atlas_http"
+    assert all(part in record.getMessage() for part in ("listGroupCloudProviderAccess", "2023-01-01", "2027"))

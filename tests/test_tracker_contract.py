@@ -1,0 +1,560 @@
+"""What every tracker promises, held against the fake and against DynamoDB's adapter alike."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+from botocore.stub import Stubber
+from fake_tracker import FakeTracker
+
+from chalicelib.adapters.tracker import DynamoTracker, notice_from_stream
+from chalicelib.domain.arn import KeyArn
+from chalicelib.domain.records import (
+    AuditEntry,
+    Change,
+    Check,
+    ClusterTally,
+    Deletion,
+    DeletionState,
+    Key,
+    KeyState,
+    Notice,
+    NoticeKind,
+    Policy,
+    Project,
+    Proof,
+    Reason,
+    Rotation,
+    RotationState,
+    Strategy,
+    Uncovered,
+)
+from chalicelib.usecases.ports import Conflict, Due, PermanentError, TemporaryError
+
+NOW = datetime(2027, 3, 1, 9, 30, tzinfo=UTC)
+ARN = KeyArn(account="123456789012", region="eu-west-1", key_id="11111111-2222-4333-8444-555555555555")
+REPLICATED = "mrk-" + "ab" * 16
+
+
+@pytest.fixture(params=["fake", "dynamodb"])
+def tracker(request):
+    if request.param == "fake":
+        return FakeTracker()
+    return DynamoTracker(request.getfixturevalue("dynamodb"), request.getfixturevalue("table"))
+
+
+def project(name="p1", **more):
+    return Project(project_id=name, name=f"Project {name}", organization="o1", seen_at=NOW, **more)
+
+
+def rotation(name="r1", project_id="p1", **more):
+    facts = {"state": RotationState.REQUESTED, "strategy": Strategy.NEW_CMK, "requested_by": "arn:ann"} | more
+    return Rotation(rotation_id=name, project_id=project_id, requested_at=NOW, fingerprint="f", old_key=ARN, **facts)
+
+
+def key(arn=ARN, projects=("p1",), **more):
+    return Key(arn=arn, state=KeyState.RETIRING, projects=projects, first_seen_at=NOW, **more)
+
+
+def deletion(name="d1", **more):
+    facts = {"state": DeletionState.REQUESTED, "digest": "abc", "requested_by": "arn:ann"} | more
+    return Deletion(deletion_id=name, arn=ARN, requested_at=NOW, expires_at=NOW + timedelta(days=7), **facts)
+
+
+def notice(name="n1", **more):
+    facts = {"kind": NoticeKind.REMINDER, "subject": "Rotate the key", "text": "It is due."} | more
+    return Notice(notice_id=name, created_at=NOW, **facts)
+
+
+def audit(what="rotation requested", **more):
+    return AuditEntry(at=NOW, who="arn:ann", what=what, subject="p1", **more)
+
+
+def save(tracker, *records, notices=(), audit=()):
+    tracker.commit(Change(records=records, notices=notices, audit=audit))
+
+
+def arn(number, region="eu-west-1"):
+    return KeyArn(account="123456789012", region=region, key_id=f"{number:08d}-2222-4333-8444-555555555555")
+
+
+def walk(read, limit):
+    items, cursor = [], None
+    while True:
+        page = read(cursor, limit)
+        items += page.items
+        if page.next is None:
+            return items
+        cursor = page.next
+
+
+# ---- what was saved is read back ----
+
+
+def test_a_project_comes_back_as_it_was_saved_with_its_next_version(tracker):
+    rich = project(
+        policy=Policy(ladder=(-30, 0), recipients=("a@example.org",), kms_role_arn="arn:aws:iam::1:role/keyturn-x"),
+        not_covered=(Uncovered(name="c1", reason="encryption is off"),),
+        key=ARN,
+        key_since=NOW + timedelta(microseconds=7),
+        valid=True,
+        drift=("key",),
+    )
+
+    save(tracker, rich)
+
+    assert tracker.project("p1") == replace(rich, version=1)
+
+
+def test_every_kind_of_record_comes_back_as_it_was_saved(tracker):
+    step = rotation(checks=(Check(name="tier", passed=None, text="not verified"),), new_key=ARN)
+    kept = key(
+        reasons=(Reason(kind="snapshots", text="3 snapshots", cluster="c1", until=NOW),),
+        clusters=(ClusterTally(project_id="p1", cluster="c1", cluster_id="x", snapshots=3, last_expiry=NOW),),
+    )
+    proof = Proof(digest="abc", at=NOW, arn=ARN, document='{"a": "ü"}')
+    told = notice(detail={"link": "x"}, recipients=("a@example.org",), rung=0)
+
+    save(tracker, step, kept, proof, deletion(), notices=(told,))
+
+    assert tracker.rotation("p1", "r1") == replace(step, version=1)
+    assert tracker.key(ARN) == replace(kept, version=1)
+    assert tracker.proof(ARN, "abc") == replace(proof, version=1)
+    assert tracker.deletion("d1") == replace(deletion(), version=1)
+    assert tracker.notice("n1") == replace(told, version=1)
+
+
+def test_what_was_never_saved_is_none(tracker):
+    save(tracker, project(), key())
+
+    assert tracker.project("p2") is None
+    assert tracker.rotation("p1", "r1") is None
+    assert tracker.key(arn(7)) is None
+    assert tracker.key(replace(ARN, region="us-east-1")) is None
+    assert tracker.deletion("d1") is None
+    assert tracker.proof(ARN, "abc") is None
+    assert tracker.notice("n1") is None
+
+
+# ---- all or nothing, and one writer ----
+
+
+def test_a_record_read_before_another_wrote_is_refused(tracker):
+    save(tracker, project())
+    read = tracker.project("p1")
+    save(tracker, replace(read, name="first"))
+
+    with pytest.raises(Conflict):
+        save(tracker, replace(read, name="second"))
+
+    assert tracker.project("p1").name == "first"
+    assert tracker.project("p1").version == 2
+
+
+def test_a_record_cannot_be_made_twice(tracker):
+    save(tracker, project())
+
+    with pytest.raises(Conflict):
+        save(tracker, project(open_rotation="r1"))
+
+
+def test_a_record_that_is_gone_cannot_be_changed(tracker):
+    with pytest.raises(Conflict):
+        save(tracker, project(version=3))
+
+
+def test_of_a_change_with_one_stale_record_nothing_is_saved(tracker):
+    save(tracker, project())
+
+    with pytest.raises(Conflict):
+        save(tracker, rotation(), key(), project(name="p1"), notices=(notice(),), audit=(audit(),))
+
+    assert tracker.rotation("p1", "r1") is None
+    assert tracker.key(ARN) is None
+    assert tracker.keys_of("p1") == ()
+    assert tracker.notice("n1") is None
+
+
+def test_a_notice_that_exists_refuses_the_whole_change(tracker):
+    save(tracker, project(), notices=(notice(),))
+    read = tracker.project("p1")
+
+    with pytest.raises(Conflict):
+        save(tracker, replace(read, name="later"), notices=(notice(text="again"),))
+
+    assert tracker.project("p1").name == "Project p1"
+    assert tracker.notice("n1").text == "It is due."
+
+
+def test_the_same_line_of_the_trail_is_not_written_twice(tracker):
+    save(tracker, project(), audit=(audit(), audit(what="another")))
+
+    with pytest.raises(Conflict):
+        save(tracker, rotation(), audit=(audit(),))
+
+
+def test_eight_writers_at_once_have_one_winner(tracker):
+    save(tracker, project())
+    read = tracker.project("p1")
+
+    def write(number):
+        try:
+            save(tracker, replace(read, name=f"writer {number}"), notices=(notice(name=f"n{number}"),))
+        except Conflict:
+            return None
+        return number
+
+    with ThreadPoolExecutor(8) as threads:
+        winners = [number for number in threads.map(write, range(8)) if number is not None]
+
+    assert len(winners) == 1
+    assert tracker.project("p1").name == f"writer {winners[0]}"
+    assert [n for n in range(8) if tracker.notice(f"n{n}") is not None] == winners
+
+
+def test_eight_writers_of_the_very_same_content_have_one_winner_too(tracker):
+    save(tracker, rotation())
+    claimed = replace(tracker.rotation("p1", "r1"), lease_until=NOW + timedelta(minutes=3))
+
+    def write(_):
+        try:
+            save(tracker, claimed)
+        except Conflict:
+            return 0
+        return 1
+
+    with ThreadPoolExecutor(8) as threads:
+        winners = sum(threads.map(write, range(8)))
+
+    assert winners == 1
+
+
+def test_a_change_larger_than_one_transaction_is_refused_in_plain_words(tracker):
+    crowd = tuple(f"p{n:03d}" for n in range(100))
+
+    with pytest.raises(PermanentError, match="too large") as refused:
+        save(tracker, key(projects=crowd))
+
+    assert refused.value.code == "too_large"
+    assert tracker.key(ARN) is None
+
+
+def test_a_change_as_large_as_one_transaction_is_saved(tracker):
+    crowd = tuple(f"p{n:03d}" for n in range(99))
+
+    save(tracker, key(projects=crowd))
+
+    assert len(tracker.keys_of("p098")) == 1
+
+
+def test_a_change_that_writes_one_record_twice_is_refused(tracker):
+    with pytest.raises(PermanentError):
+        save(tracker, project(), project(open_rotation="r1"))
+
+
+# ---- notices ----
+
+
+def test_a_notice_is_updated_by_the_one_who_read_it_last(tracker):
+    save(tracker, project(), notices=(notice(),))
+    read = tracker.notice("n1")
+
+    claimed = tracker.update_notice(replace(read, claimed_until=NOW + timedelta(minutes=5), attempts=1))
+
+    assert claimed == replace(read, claimed_until=NOW + timedelta(minutes=5), attempts=1, version=2)
+    assert tracker.notice("n1") == claimed
+    with pytest.raises(Conflict):
+        tracker.update_notice(replace(read, attempts=9))
+
+
+# ---- keys ----
+
+
+def test_keys_are_found_by_project_by_bare_id_and_by_page(tracker):
+    here, there = (KeyArn(account="123456789012", region=r, key_id=REPLICATED) for r in ("eu-west-1", "us-east-1"))
+    save(tracker, key(here, ("p1", "p2")), key(there, ("p2",)), key(arn(1), ("p1",)))
+    save(tracker, Proof(digest="abc", at=NOW, arn=here, document="{}"))
+
+    assert {k.arn for k in tracker.keys_named(REPLICATED)} == {here, there}
+    assert {k.arn for k in tracker.keys_of("p1")} == {here, arn(1)}
+    assert {k.arn for k in tracker.keys_of("p2")} == {here, there}
+    assert tracker.keys_of("p3") == ()
+    assert {k.arn for k in walk(tracker.keys, 2)} == {here, there, arn(1)}
+
+
+def test_a_project_that_came_to_a_key_later_finds_it_and_the_first_one_still_does(tracker):
+    save(tracker, key())
+    save(tracker, replace(tracker.key(ARN), projects=("p1", "p2"), state=KeyState.CURRENT))
+
+    found = tracker.keys_of("p1") + tracker.keys_of("p2")
+
+    assert [k.state for k in found] == [KeyState.CURRENT, KeyState.CURRENT]
+
+
+# ---- pages ----
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 6, 100])
+def test_pages_give_every_project_once_and_end(tracker, limit):
+    save(tracker, *[project(f"p{n}") for n in range(5)], rotation(), deletion(), key())
+
+    assert [p.project_id for p in walk(tracker.projects, limit)] == ["p0", "p1", "p2", "p3", "p4"]
+
+
+def test_the_last_page_says_that_it_is_the_last_even_when_it_is_full(tracker):
+    save(tracker, project("p1"), project("p2"))
+
+    page = tracker.projects(None, 2)
+
+    assert (len(page.items), page.next) == (2, None)
+
+
+def test_an_empty_list_is_one_empty_page(tracker):
+    page = tracker.projects(None, 10)
+
+    assert (page.items, page.next) == ((), None)
+
+
+def test_rotations_are_a_projects_own(tracker):
+    save(tracker, key(), project(), *[rotation(f"r{n}") for n in range(3)], rotation("r9", project_id="p2"))
+
+    found = walk(lambda cursor, limit: tracker.rotations("p1", cursor, limit), 2)
+
+    assert [r.rotation_id for r in found] == ["r0", "r1", "r2"]
+
+
+def test_a_cursor_that_is_no_cursor_is_refused(tracker):
+    for cursor in ("", "nonsense", "ü", urlsafe_b64encode(b"[1]").decode(), urlsafe_b64encode(b'{"pk":1}').decode()):
+        with pytest.raises(PermanentError) as refused:
+            tracker.projects(cursor, 10)
+
+        assert refused.value.code == "bad_cursor"
+
+
+def test_a_cursor_of_another_list_is_refused(tracker):
+    save(tracker, project("p1"), project("p2"), rotation("r1"), rotation("r2"), key(arn(1)), key(arn(2)))
+    of_projects = tracker.projects(None, 1).next
+    of_rotations = tracker.rotations("p1", None, 1).next
+
+    for read in (
+        lambda: tracker.keys(of_projects, 1),
+        lambda: tracker.projects(of_rotations, 1),
+        lambda: tracker.rotations("p1", of_projects, 1),
+        lambda: tracker.rotations("p2", of_rotations, 1),
+    ):
+        with pytest.raises(PermanentError) as refused:
+            read()
+
+        assert refused.value.code == "bad_cursor"
+
+
+# ---- what is due ----
+
+
+def test_what_is_due_is_named_longest_overdue_first(tracker):
+    times = {
+        "p1": NOW - timedelta(hours=1),
+        "p2": NOW - timedelta(days=40),
+        "p3": NOW,
+        "p4": NOW + timedelta(seconds=1),
+    }
+    save(tracker, *[project(name, next_reminder_at=at) for name, at in times.items()], project("p5"))
+
+    assert list(tracker.due(Due.REMINDER, NOW)) == [("p2",), ("p1",), ("p3",)]
+
+
+def test_every_kind_of_work_is_found_under_its_own_name(tracker):
+    save(
+        tracker,
+        project(next_reminder_at=NOW),
+        rotation(next_look_at=NOW),
+        key(next_sweep_at=NOW),
+        deletion(next_look_at=NOW),
+        notices=(notice(),),
+    )
+
+    assert {kind: list(tracker.due(kind, NOW)) for kind in Due} == {
+        Due.REMINDER: [("p1",)],
+        Due.ROTATION: [("p1", "r1")],
+        Due.SWEEP: [(str(ARN),)],
+        Due.DELETION: [("d1",)],
+        Due.NOTICE: [("n1",)],
+    }
+
+
+def test_what_has_ended_or_was_sent_is_due_no_more(tracker):
+    save(tracker, rotation(next_look_at=NOW), project(next_reminder_at=NOW), notices=(notice(),))
+    save(tracker, replace(tracker.rotation("p1", "r1"), state=RotationState.DEPLOYED))
+    save(tracker, replace(tracker.project("p1"), next_reminder_at=None))
+    tracker.update_notice(replace(tracker.notice("n1"), sent_at=NOW))
+
+    assert [list(tracker.due(kind, NOW)) for kind in (Due.ROTATION, Due.REMINDER, Due.NOTICE)] == [[], [], []]
+
+
+def test_a_claimed_notice_is_due_again_when_the_claim_ends(tracker):
+    save(tracker, project(), notices=(notice(),))
+    tracker.update_notice(replace(tracker.notice("n1"), claimed_until=NOW + timedelta(minutes=5)))
+
+    assert list(tracker.due(Due.NOTICE, NOW)) == []
+    assert list(tracker.due(Due.NOTICE, NOW + timedelta(minutes=5))) == [("n1",)]
+
+
+def test_times_in_other_zones_fall_due_at_the_same_moment(tracker):
+    save(tracker, project(next_reminder_at=datetime.fromisoformat("2027-03-01T11:30:00+02:00")))
+
+    assert list(tracker.due(Due.REMINDER, NOW)) == [("p1",)]
+    assert list(tracker.due(Due.REMINDER, NOW - timedelta(microseconds=1))) == []
+
+
+# ---- DynamoDB alone: how it lies in the table, and what its errors become ----
+
+
+@pytest.fixture
+def stored(dynamodb, table):
+    return DynamoTracker(dynamodb, table)
+
+
+def items(dynamodb, table):
+    return {(i["pk"]["S"], i["sk"]["S"]): i for i in dynamodb.scan(TableName=table)["Items"]}
+
+
+def test_the_trail_lies_beside_the_records_in_order(stored, dynamodb, table):
+    save(stored, project(), audit=(audit(why="because"), audit(what="another")))
+
+    rows = sorted(sk for pk, sk in items(dynamodb, table) if pk == "AUDIT#p1")
+
+    assert [row.split("#")[:2] for row in rows] == [
+        ["2027-03-01T09:30:00.000000Z", "0"],
+        ["2027-03-01T09:30:00.000000Z", "1"],
+    ]
+
+
+def test_only_projects_and_keys_are_listed_and_only_due_records_are_in_the_time_index(stored, dynamodb, table):
+    save(stored, project(), rotation(next_look_at=NOW), key(), deletion(), notices=(notice(),), audit=(audit(),))
+
+    lying = items(dynamodb, table).items()
+
+    assert {i["kind"]["S"] for _, i in lying if "kind" in i} == {"PROJECT", "KEY"}
+    assert {i["due_kind"]["S"]: i["due_at"]["S"] for _, i in lying if "due_kind" in i} == {
+        "rotation": "2027-03-01T09:30:00.000000Z",
+        "notice": "2027-03-01T09:30:00.000000Z",
+    }
+
+
+def test_fields_of_a_newer_version_are_passed_over_and_missing_ones_take_their_default(stored, dynamodb, table):
+    save(stored, project(drift=("key",)))
+    item = items(dynamodb, table)["PROJECT#p1", "PROJECT"]
+    body = msgspec.json.decode(item["body"]["S"])
+    del body["drift"]
+    dynamodb.put_item(TableName=table, Item=item | {"body": {"S": msgspec.json.encode(body | {"new": 1}).decode()}})
+
+    assert stored.project("p1").drift == ()
+
+
+def test_a_damaged_record_is_an_error_and_not_an_absence(stored, dynamodb, table):
+    save(stored, project())
+    item = items(dynamodb, table)["PROJECT#p1", "PROJECT"]
+    dynamodb.put_item(TableName=table, Item=item | {"body": {"S": '{"project_id": 7}'}})
+
+    with pytest.raises(PermanentError, match="PROJECT#p1"):
+        stored.project("p1")
+    with pytest.raises(PermanentError, match="PROJECT#p1"):
+        stored.projects(None, 10)
+
+
+def test_a_link_whose_key_is_missing_is_an_error_and_not_an_absence(stored, dynamodb, table):
+    save(stored, key())
+    place = {"pk": {"S": f"KEY#{ARN.key_id}"}, "sk": {"S": f"KEY#{ARN.account}#{ARN.region}"}}
+    dynamodb.delete_item(TableName=table, Key=place)
+
+    with pytest.raises(PermanentError, match=ARN.key_id):
+        stored.keys_of("p1")
+
+
+def test_a_cursor_tells_nothing_but_names(stored):
+    save(stored, project("p1"), project("p2"))
+    cursor = stored.projects(None, 1).next
+
+    shown = msgspec.json.decode(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+
+    assert shown == {"pk": "PROJECT#p1", "sk": "PROJECT", "kind": "PROJECT"}
+
+
+def test_the_stream_shows_notices_and_nothing_else(stored, dynamodb, table):
+    save(stored, project(), rotation(), key(), notices=(notice(),), audit=(audit(),))
+
+    read = [notice_from_stream(image) for image in items(dynamodb, table).values()]
+
+    assert [n for n in read if n is not None] == [replace(notice(), version=1)]
+
+
+REFUSALS = [
+    ("get_item", "ThrottlingException", 400, TemporaryError),
+    ("get_item", "ProvisionedThroughputExceededException", 400, TemporaryError),
+    ("get_item", "InternalServerError", 500, TemporaryError),
+    ("get_item", "SomethingNew", 503, TemporaryError),
+    ("get_item", "ExpiredTokenException", 400, TemporaryError),
+    ("get_item", "AccessDeniedException", 400, PermanentError),
+    ("get_item", "ResourceNotFoundException", 400, PermanentError),
+    ("transact_write_items", "TransactionInProgressException", 400, TemporaryError),
+    ("transact_write_items", "ValidationException", 400, PermanentError),
+]
+
+
+@pytest.mark.parametrize(("operation", "code", "status", "expected"), REFUSALS)
+def test_an_error_of_dynamodb_becomes_one_of_ours(aws, operation, code, status, expected):
+    client = aws.client("dynamodb")
+    with Stubber(client) as stubber:
+        stubber.add_client_error(operation, code, "said so", http_status_code=status)
+        tracker = DynamoTracker(client, "t")
+
+        with pytest.raises(expected) as seen:
+            tracker.project("p1") if operation == "get_item" else save(tracker, project())
+
+    assert (type(seen.value), seen.value.code, seen.value.call) == (expected, code, operation)
+
+
+@pytest.mark.parametrize(
+    ("reasons", "expected"),
+    [
+        (["None", "ConditionalCheckFailed"], Conflict),
+        (["TransactionConflict", "None"], Conflict),
+        (["ThrottlingError", "None"], TemporaryError),
+        (["ProvisionedThroughputExceeded", "None"], TemporaryError),
+        (["ValidationError", "None"], PermanentError),
+    ],
+)
+def test_a_cancelled_transaction_is_judged_by_its_reasons(aws, reasons, expected):
+    client = aws.client("dynamodb")
+    with Stubber(client) as stubber:
+        stubber.add_client_error(
+            "transact_write_items",
+            "TransactionCanceledException",
+            modeled_fields={"CancellationReasons": [{"Code": reason} for reason in reasons]},
+        )
+        tracker = DynamoTracker(client, "t")
+
+        with pytest.raises(expected) as seen:
+            save(tracker, project(), rotation())
+
+    assert type(seen.value) is expected
+
+
+def test_an_address_where_nobody_answers_is_a_temporary_error(aws):
+    from botocore.config import Config
+    from botocore.session import get_session
+
+    client = get_session().create_client(
+        "dynamodb",
+        region_name="us-east-1",
+        endpoint_url="http://127.0.0.1:9",
+        aws_access_key_id="a",
+        aws_secret_access_key="b",
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+
+    with pytest.raises(TemporaryError, match="no answer"):
+        DynamoTracker(client, "t").project("p1")
