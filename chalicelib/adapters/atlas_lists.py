@@ -6,6 +6,8 @@ and the pages of a reading are kept packed, which takes a seventh of what Atlas 
 """
 
 import hashlib
+from array import array
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
@@ -37,23 +39,24 @@ class Rows(Generic[Row]):
 
 
 class _Reading(Generic[Row]):
-    """One reading of a list from its first page to its last."""
+    """One reading of a list from its first page to its last; unless `kept`, of many pages only the last stays."""
 
-    def __init__(self, rows: Rows[Row]) -> None:
+    def __init__(self, rows: Rows[Row], *, kept: bool) -> None:
         self._rows = rows
-        self._packed: list[bytes] = []
+        self._kept = kept
+        self._packed: deque[bytes] = deque()
         self._last: list[Row] = []
-        self._ids: set[str] = set()
+        self._ids: set[int] = set()
         self._claimed = 0
         self.pages = 0
 
     def add(self, page: Page[Row]) -> bool:
         """Take a page; False when it shows nothing new."""
-        if self.pages:
+        if self._kept and self.pages:
             self._packed.append(self._rows.pack(self._last))
         before = len(self._ids)
         self._last = page.results
-        self._ids.update(map(self._rows.id_of, page.results))
+        self._ids.update(hash(self._rows.id_of(row)) for row in page.results)
         self._claimed = page.total_count or 0
         self.pages += 1
         return len(self._ids) > before
@@ -65,13 +68,14 @@ class _Reading(Generic[Row]):
         return f"Atlas counts {self._claimed} items and showed {len(self._ids)}" if missing else ""
 
     def digest(self) -> bytes:
-        """The same for the same set of items in any order."""
-        return hashlib.blake2b("\n".join(sorted(self._ids)).encode(), digest_size=32).digest()
+        """The same for the same set of items in any order, within this process."""
+        return hashlib.blake2b(array("q", sorted(self._ids)), digest_size=32).digest()
 
     def results(self) -> Iterator[list[Row]]:
-        """The rows, page by page."""
-        for packed in self._packed:
-            yield self._rows.unpack(packed)
+        """The rows, page by page, once."""
+        self._ids.clear()
+        while self._packed:
+            yield self._rows.unpack(self._packed.popleft())
         yield self._last
 
 
@@ -80,12 +84,13 @@ def read_pages(http: AtlasHttp, call: Call, rows: Rows[Row]) -> Iterator[list[Ro
     earlier: bytes | None = None
     lack = ""
     for _ in range(READINGS):
-        reading = _read_once(http, call, rows)
-        lack = reading.lack
-        if not lack and (reading.pages == 1 or reading.digest() == earlier):
+        reading = _read_once(http, call, rows, kept=earlier is not None)
+        digest, lack = reading.digest(), reading.lack
+        if not lack and (reading.pages == 1 or digest == earlier):
             yield from reading.results()
             return
-        earlier = reading.digest()
+        earlier = digest
+        del reading  # before the next one grows
     raise _incomplete(call, lack or f"{READINGS} readings in a row showed different items")
 
 
@@ -95,15 +100,15 @@ def read_single_page(http: AtlasHttp, call: Call, rows: Rows[Row]) -> list[Row]:
     if page.goes_on:
         message = f"{call}: the list goes on, but Atlas offers no way to read on: not complete"
         raise PermanentError(message, call=str(call), code="incomplete_list")
-    reading = _Reading(rows)
+    reading = _Reading(rows, kept=False)
     reading.add(page)
     if reading.lack:
         raise _incomplete(call, reading.lack)
     return page.results
 
 
-def _read_once(http: AtlasHttp, call: Call, rows: Rows[Row]) -> _Reading[Row]:
-    reading = _Reading(rows)
+def _read_once(http: AtlasHttp, call: Call, rows: Rows[Row], *, kept: bool) -> _Reading[Row]:
+    reading = _Reading(rows, kept=kept)
     for number in count(1):
         page = read_answer(rows.decoder, call, http.read(replace(call, page=number)))
         news = reading.add(page)

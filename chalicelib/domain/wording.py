@@ -37,7 +37,7 @@ def reminder(project: Project, rungs: tuple[int, ...], now: datetime) -> Notice:
     when = f"due in {days + 1} days" if now < due else ("due today" if overdue == 0 else f"overdue by {overdue} days")
     missed = f"\nEarlier reminders that could not be sent: {len(rungs) - 1}." if len(rungs) > 1 else ""
     return Notice(
-        notice_id=notice_id("reminder", project.project_id, cycle_start(project), rungs[-1]),
+        notice_id=notice_id("reminder", project.project_id, cycle_start(project), due, rungs[-1]),
         kind=NoticeKind.REMINDER,
         subject=_subject(f"Keyturn: key rotation of {project.name} is {when}"),
         text=(

@@ -21,15 +21,25 @@ Answer = TypeVar("Answer")
 
 
 def discover_all(outside: Outside) -> int:
-    """Look at every project of every organization; one that cannot be read delays no other."""
+    """Look at every project of every organization; one that cannot be read delays no other.
+
+    Raises the OutsideError of an organization that could not be listed, once all others were looked at.
+    """
     looked = 0
+    failed: OutsideError | None = None
     for organization in outside.organizations():
-        atlas = outside.atlas(organization)
-        listed = tuple(atlas.projects())
+        try:
+            listed = tuple(outside.atlas(organization).projects())
+        except OutsideError as problem:
+            _log.warning("organization %s could not be listed: %s", organization, problem.message)
+            failed = failed or problem
+            continue
         for found in listed:
             discover_project(outside, found)
-            looked += 1
+        looked += len(listed)
         _notice_the_gone(outside, organization, {found.project_id for found in listed})
+    if failed is not None:
+        raise failed
     return looked
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from chalicelib.domain.opening import RotationRequest, open_rotation, refusals
 from chalicelib.domain.records import AuditEntry, Change, Mode, Project
-from chalicelib.domain.reminders import cycle_start, next_reminder_at, rungs_owed
+from chalicelib.domain.reminders import cycle_start, due_at, next_reminder_at, rungs_owed
 from chalicelib.domain.wording import reminder
 from chalicelib.usecases.ports import Conflict, Due, Outside
 
@@ -46,7 +46,7 @@ def remind(outside: Outside, project_id: str) -> bool:
 def _request(project: Project, rung: int) -> RotationRequest:
     return RotationRequest(
         requested_by=BY_POLICY,
-        idempotency_key=f"policy/{cycle_start(project)}/{rung}",
+        idempotency_key=f"policy/{cycle_start(project)}/{due_at(project)}/{rung}",
         reason="due by policy",
     )
 

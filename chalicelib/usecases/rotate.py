@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from math import ceil
 from typing import TypeVar
 
 from chalicelib.domain.arn import KeyArn, locate_key
@@ -244,20 +245,19 @@ def _new_key_record(work: Work, rotation: Rotation, arn: KeyArn) -> Key:
 
 
 def swap_key(work: Work) -> Outcome:
-    """Change the settings once, and believe only what is read back."""
+    """Change the settings once; a step of its own then reads back, and only what it reads is believed."""
     atlas = work.outside.atlas(work.project.organization)
     settings = atlas.settings(work.project.project_id)
     decision = decide_swap(work.rotation, settings, work.now)
     if decision.swap is Swap.SEND:
-        work = replace(work, rotation=_send(work, settings))
-        decision = decide_swap(work.rotation, atlas.settings(work.project.project_id), work.now)
+        return Outcome(rotation=replace(_send(work, settings), waiting_for=("Atlas to show the new key",)))
     match decision.swap:
         case Swap.SEEN:
             return _swap_seen(work)
         case Swap.STOP if decision.problem is not None:
             return _refused(work, decision.problem)
         case _:
-            rotation = replace(work.rotation, waiting_for=(decision.waiting_for,))
+            rotation = replace(work.rotation, attempts=0, waiting_for=(decision.waiting_for,))
             return Outcome(rotation=rotation, look_again=timedelta(seconds=15))
 
 
@@ -326,9 +326,28 @@ def _swap_seen(work: Work) -> Outcome:
     return Outcome(
         rotation=rotation,
         event=Event.SWAP_SEEN,
-        others=(replace(new, state=KeyState.DEPLOYING), replace(old, state=KeyState.RETIRING, replaced_at=work.now)),
+        others=(
+            replace(_unjudged(new), state=KeyState.DEPLOYING),
+            replace(_unjudged(old), state=KeyState.RETIRING, replaced_at=work.now),
+        ),
         look_again=LOOK_EVERY,
         news=(NoticeKind.ROTATION_DEPLOYING,),
+    )
+
+
+def _unjudged(key: Key) -> Key:
+    """The key without what was found in an earlier life of it: it must not count for the next retirement."""
+    return replace(
+        key,
+        replaced_at=None,
+        deployed_at=None,
+        settled_since=None,
+        reasons=(),
+        clean_since=None,
+        safe_since=None,
+        attested_at=None,
+        attested_by=None,
+        attestation="",
     )
 
 
@@ -349,7 +368,11 @@ def await_deployment(work: Work) -> Outcome:
         now=work.now,
     )
     rotation = replace(
-        rotation, settled_since=look.settled_since, waiting_for=look.waiting_for, paused_clusters=look.paused
+        rotation,
+        attempts=0,
+        settled_since=look.settled_since,
+        waiting_for=look.waiting_for,
+        paused_clusters=look.paused,
     )
     if not look.done:
         return Outcome(rotation=rotation, look_again=LOOK_EVERY)
@@ -393,7 +416,7 @@ def _refused(work: Work, problem: Problem) -> Outcome:
     return Outcome(
         rotation=replace(work.rotation, error=problem, waiting_for=()),
         event=Event.REFUSED,
-        others=_abandoned_key(work),
+        others=_abandoned_key(work) + _key_left_behind(work),
         news=(NoticeKind.ROTATION_FAILED,),
     )
 
@@ -407,6 +430,12 @@ def _abandoned_key(work: Work) -> tuple[Record, ...]:
     if known is None or known.state is not KeyState.UNUSED:
         return ()
     return (replace(known, next_sweep_at=work.now),)
+
+
+def _key_left_behind(work: Work) -> tuple[Record, ...]:
+    """The old key of a swap that a person undid or overtook is swept from now on, like any key replaced by hand."""
+    old = work.outside.tracker.key(work.rotation.old_key) if work.rotation.swapped_at is not None else None
+    return (replace(old, next_sweep_at=work.now),) if old is not None else ()
 
 
 def _wait_out(work: Work, problem: TemporaryError) -> Outcome:
@@ -425,7 +454,7 @@ def _wait_out(work: Work, problem: TemporaryError) -> Outcome:
 def _stop(work: Work, problem: PermanentError) -> Outcome:
     """Before the swap the rotation fails, with the old key in place; once it may be on its way, it only waits."""
     rotation = problem.rotation if isinstance(problem, _Refused) else work.rotation
-    if rotation.patch_sent_at is not None:
+    if rotation.patch_sent_at is not None or rotation.swapped_at is not None:
         return Outcome(
             rotation=replace(rotation, attempts=rotation.attempts + 1, waiting_for=(problem.message,)),
             look_again=timedelta(hours=1),
@@ -457,7 +486,7 @@ def _record(work: Work, outcome: Outcome) -> Rotation:
     )
     if not over and outcome.look_again <= QUEUE_REACHES:
         work.outside.messages.wake_rotation(
-            rotation.project_id, rotation.rotation_id, delay_seconds=int(outcome.look_again.total_seconds())
+            rotation.project_id, rotation.rotation_id, delay_seconds=ceil(outcome.look_again.total_seconds())
         )
     return replace(rotation, version=rotation.version + 1)
 
@@ -483,7 +512,9 @@ def _project_after(work: Work, rotation: Rotation, event: Event | None) -> Proje
 
 
 def _notices(work: Work, project: Project, rotation: Rotation, news: tuple[NoticeKind, ...]) -> tuple[Notice, ...]:
-    return tuple(rotation_news(kind, project, rotation, work.now) for kind in news)
+    """What is new to tell; the same block met again has been told already."""
+    notices = (rotation_news(kind, project, rotation, work.now) for kind in news)
+    return tuple(notice for notice in notices if work.outside.tracker.notice(notice.notice_id) is None)
 
 
 def _trail(work: Work, rotation: Rotation, event: Event | None) -> tuple[AuditEntry, ...]:

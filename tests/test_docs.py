@@ -1,0 +1,42 @@
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_states_page_is_what_the_tables_say():
+    sys.path.insert(0, str(ROOT / "docs"))
+    import draw_states
+
+    assert draw_states.STATES.read_text(encoding="utf-8") == draw_states.document()
+
+
+def test_the_readme_lists_every_setting_with_its_default():
+    from chalicelib.settings import DEFAULTS
+
+    listed = dict(re.findall(r"^\| `([A-Z_]+)` \| (.+) \|$", README, re.MULTILINE))
+
+    assert set(listed) == set(DEFAULTS)
+    for name, default in DEFAULTS.items():
+        assert listed[name] == f"`{default}`" if default else listed[name].startswith("set by the stack")
+
+
+def test_the_readme_lists_every_route_and_no_other():
+    from app import app
+
+    listed = set(re.findall(r"^\| `([A-Z]+) (/v1[^`]*)` \|", README, re.MULTILINE))
+
+    served = {(method, path) for path, methods in app.routes.items() for method in methods}
+
+    assert listed == served
+
+
+def test_the_readme_names_only_make_targets_that_exist():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+
+    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", README, re.MULTILINE))
+
+    assert named
+    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in named)
