@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from chalicelib.settings import read_settings
-from chalicelib.usecases.ports import Atlas, AtlasOwner, Keys, Outside, PermanentError
+from chalicelib.usecases.ports import Atlas, AtlasOwner, Keys, Outside, PermanentError, TemporaryError
 
 _SPARE_SECONDS = 10.0
 _SESSION_LIFE = timedelta(minutes=50)
@@ -164,14 +164,28 @@ def _keys(region: str, role_arn: str | None) -> Keys:
 
 
 def _own_account() -> str:
-    account: str = _once("account", lambda: client("sts").get_caller_identity()["Account"])
+    account: str = _once("account", lambda: _ask_sts("get_caller_identity")["Account"])
     return account
+
+
+def _ask_sts(operation: str, **arguments: str) -> dict[str, Any]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    call = f"sts:{operation}"
+    try:
+        answer: dict[str, Any] = getattr(client("sts"), operation)(**arguments)
+    except ClientError as error:
+        about = arguments.get("RoleArn", "our own account")
+        raise PermanentError(f"{call} for {about} was refused: {error}", call=call, code="sts_refused") from error
+    except BotoCoreError as error:
+        raise TemporaryError(f"{call} got no answer: {error}", call=call) from error
+    return answer
 
 
 def _assumed(role_arn: str, region: str) -> Any:  # noqa: ANN401 - boto3 ships no types
     import boto3
 
-    given = client("sts").assume_role(RoleArn=role_arn, RoleSessionName="keyturn")["Credentials"]
+    given = _ask_sts("assume_role", RoleArn=role_arn, RoleSessionName="keyturn")["Credentials"]
     return boto3.client(
         "kms",
         region_name=region,

@@ -96,7 +96,8 @@ class FakeTracker:
         self._maybe_fail()
         records = [*change.records, *change.notices]
         places = [_place(record) for record in records]
-        links = {("Link", name, str(r.arn)): r.arn for r in records if isinstance(r, Key) for name in r.projects}
+        keys = [record for record in records if isinstance(record, Key)]
+        links: dict[Place, KeyArn] = {("Link", name, str(key.arn)): key.arn for key in keys for name in key.projects}
         trail = {_audit_place(entry, number): entry for number, entry in zip(count(), change.audit)}
         with self._lock:
             _check_size(places, links, trail)

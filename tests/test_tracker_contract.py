@@ -491,6 +491,57 @@ def test_the_stream_shows_notices_and_nothing_else(stored, dynamodb, table):
     assert [n for n in read if n is not None] == [replace(notice(), version=1)]
 
 
+def stubbed(aws):
+    client = aws.client("dynamodb")
+    return client, Stubber(client)
+
+
+def found(name):
+    place = {"pk": {"S": f"PROJECT#{name}"}, "sk": {"S": "PROJECT"}, "kind": {"S": "PROJECT"}}
+    return place | {"body": {"S": msgspec.json.encode(project(name)).decode()}}
+
+
+def ends_at(name):
+    return {"LastEvaluatedKey": {part: found(name)[part] for part in ("pk", "sk", "kind")}}
+
+
+# moto names no place to go on from at the very end of a list and has no pages of 1 MB; DynamoDB does and has.
+@pytest.mark.parametrize(
+    ("answer", "shown", "goes_on"),
+    [
+        ({"Items": [found("p1"), found("p2"), found("p3")], **ends_at("p3")}, ["p1", "p2"], True),
+        ({"Items": [found("p1"), found("p2")]}, ["p1", "p2"], False),
+        ({"Items": [found("p1")], **ends_at("p1")}, ["p1"], True),
+        ({"Items": [], **ends_at("p0")}, [], True),
+    ],
+)
+def test_a_page_goes_on_only_where_there_is_or_may_be_more(aws, answer, shown, goes_on):
+    client, stubber = stubbed(aws)
+    asked = {
+        "TableName": "t",
+        "IndexName": "listing",
+        "KeyConditionExpression": "kind = :kind",
+        "ExpressionAttributeValues": {":kind": {"S": "PROJECT"}},
+        "Limit": 3,
+    }
+    stubber.add_response("query", answer, asked)
+
+    with stubber:
+        page = DynamoTracker(client, "t").projects(None, 2)
+
+    assert ([p.project_id for p in page.items], page.next is not None) == (shown, goes_on)
+
+
+def test_what_is_due_is_read_to_its_last_page(aws):
+    client, stubber = stubbed(aws)
+    stubber.add_response("query", {"Items": [found("p1")], **ends_at("p1")})
+    stubber.add_response("query", {"Items": [], **ends_at("p1")})
+    stubber.add_response("query", {"Items": [found("p2")]})
+
+    with stubber:
+        assert list(DynamoTracker(client, "t").due(Due.REMINDER, NOW)) == [("p1",), ("p2",)]
+
+
 REFUSALS = [
     ("get_item", "ThrottlingException", 400, TemporaryError),
     ("get_item", "ProvisionedThroughputExceededException", 400, TemporaryError),
@@ -506,8 +557,8 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("operation", "code", "status", "expected"), REFUSALS)
 def test_an_error_of_dynamodb_becomes_one_of_ours(aws, operation, code, status, expected):
-    client = aws.client("dynamodb")
-    with Stubber(client) as stubber:
+    client, stubber = stubbed(aws)
+    with stubber:
         stubber.add_client_error(operation, code, "said so", http_status_code=status)
         tracker = DynamoTracker(client, "t")
 
@@ -528,8 +579,8 @@ def test_an_error_of_dynamodb_becomes_one_of_ours(aws, operation, code, status, 
     ],
 )
 def test_a_cancelled_transaction_is_judged_by_its_reasons(aws, reasons, expected):
-    client = aws.client("dynamodb")
-    with Stubber(client) as stubber:
+    client, stubber = stubbed(aws)
+    with stubber:
         stubber.add_client_error(
             "transact_write_items",
             "TransactionCanceledException",

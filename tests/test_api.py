@@ -1,0 +1,271 @@
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from chalicelib import wiring
+from chalicelib.adapters.tracker import DynamoTracker
+from chalicelib.domain.arn import KeyArn
+from chalicelib.domain.records import Change, Key, KeyState, Project, Proof
+
+NOW = datetime(2027, 3, 1, 9, 30, tzinfo=UTC)
+CURRENT = KeyArn(account="123456789012", region="us-east-1", key_id="11111111-2222-3333-4444-555555555555")
+FREE = KeyArn(account="123456789012", region="us-east-1", key_id="99999999-2222-3333-4444-555555555555")
+PROJECT = "64b0c0c0c0c0c0c0c0c0c0c0"
+ALICE = "arn:aws:iam::123456789012:user/alice"
+BOB = "arn:aws:iam::123456789012:user/bob"
+
+
+@pytest.fixture
+def door(aws, stack, table, monkeypatch):
+    """The real API over the real table: `door(method, path, body, caller=…)` gives (status, answer)."""
+    user = aws.admin
+    environment = {
+        "AWS_ENDPOINT_URL": aws.address,
+        "AWS_ACCESS_KEY_ID": user.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": user.secret_access_key,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "POWERTOOLS_METRICS_DISABLED": "true",
+        "TABLE_NAME": table,
+        "ROTATIONS_QUEUE_URL": stack["RotationsQueue"]["url"],
+        "SWEEPS_QUEUE_URL": stack["SweepsQueue"]["url"],
+        "ALERTS_TOPIC_ARN": stack["AlertsTopic"]["arn"],
+        "ESCALATIONS_TOPIC_ARN": stack["EscalationsTopic"]["arn"],
+        "EVENT_BUS_NAME": stack["EventBus"]["name"],
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    wiring.furnish(now=lambda: NOW)
+    DynamoTracker(aws.client("dynamodb"), table).commit(
+        Change(
+            records=(
+                Project(project_id=PROJECT, name="payments", organization="o", seen_at=NOW, key=CURRENT, key_since=NOW),
+                Project(
+                    project_id="playground", name="toys", organization="o", seen_at=NOW, not_covered_because="M0 only"
+                ),
+                Key(arn=CURRENT, state=KeyState.CURRENT, projects=(PROJECT,), first_seen_at=NOW),
+                Key(
+                    arn=FREE,
+                    state=KeyState.RETIRING,
+                    projects=(PROJECT,),
+                    first_seen_at=NOW,
+                    created_by_us=True,
+                    swept_at=NOW,
+                    safe_since=NOW,
+                    proof_digest="a" * 64,
+                    proof_at=NOW,
+                ),
+                Proof(digest="a" * 64, at=NOW, arn=FREE, document="{}"),
+            )
+        )
+    )
+    yield _call
+    wiring.furnish()
+
+
+def _call(method, path, body=None, *, caller=ALICE, query=None, headers=None):
+    from app import app
+
+    resource, names = _match(app, path)
+    event = {
+        "resource": resource,
+        "path": path,
+        "httpMethod": method,
+        "headers": {"content-type": "application/json", **(headers or {})},
+        "multiValueHeaders": {},
+        "multiValueQueryStringParameters": {name: [value] for name, value in (query or {}).items()} or None,
+        "pathParameters": names,
+        "stageVariables": None,
+        "requestContext": {
+            "resourcePath": resource,
+            "httpMethod": method,
+            "requestId": "r",
+            "identity": {"userArn": caller, "sourceIp": "127.0.0.1"},
+        },
+        "body": body if isinstance(body, str | None) else json.dumps(body),
+        "isBase64Encoded": False,
+    }
+    answer = app(event, _Context())
+    return answer["statusCode"], json.loads(answer["body"])
+
+
+def _match(app, path):
+    parts = path.split("/")
+    for route in app.routes:
+        names = route.split("/")
+        if len(names) == len(parts) and all(n == p or n.startswith("{") for n, p in zip(names, parts, strict=True)):
+            return route, {n[1:-1]: p for n, p in zip(names, parts, strict=True) if n.startswith("{")}
+    raise LookupError(path)
+
+
+class _Context:
+    function_name = "api_handler"
+    memory_limit_in_mb = 512
+    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:api_handler"
+    aws_request_id = "r"
+
+    @staticmethod
+    def get_remaining_time_in_millis():
+        return 29_000
+
+
+def key_for(text):
+    return {"idempotency-key": text}
+
+
+def test_health_needs_nothing(door):
+    status, answer = door("GET", "/v1/health")
+
+    assert (status, answer["status"]) == (200, "ok")
+
+
+def test_a_project_is_shown_with_its_due_date_and_policy(door):
+    status, answer = door("GET", f"/v1/projects/{PROJECT}")
+
+    assert status == 200
+    assert answer["key"] == str(CURRENT)
+    assert answer["due_at"] == "2027-05-30T09:30:00Z"
+    assert answer["policy"]["ladder"] == [-30, -14, -7, -1, 0, 1, 7]
+
+
+def test_the_fleet_is_paged_to_its_end(door):
+    _, first = door("GET", "/v1/projects", query={"limit": "1"})
+    _, second = door("GET", "/v1/projects", query={"limit": "1", "cursor": first["next"]})
+
+    assert {first["items"][0]["name"], second["items"][0]["name"]} == {"payments", "toys"}
+
+
+@pytest.mark.parametrize("query", [{"cursor": "nonsense"}, {"limit": "0"}, {"limit": "many"}])
+def test_a_page_that_makes_no_sense_is_refused(door, query):
+    status, answer = door("GET", "/v1/projects", query=query)
+
+    assert (status, answer["status"]) == (400, 400)
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ('{"rotation_period_days": "ninety"}', "rotation_period_days"),
+        ('{"colour": 1}', "colour"),
+        ('{"ladder": [0.5]}', "ladder"),
+        ("{", "truncated"),
+    ],
+)
+def test_a_wrong_body_is_refused_by_the_name_of_its_field(door, body, named):
+    status, answer = door("PATCH", f"/v1/projects/{PROJECT}/policy", body)
+
+    assert status == 400
+    assert named in answer["detail"]
+
+
+def test_a_policy_is_changed_and_the_due_date_follows(door):
+    status, answer = door("PATCH", f"/v1/projects/{PROJECT}/policy", {"rotation_period_days": 30, "mode": "rotate"})
+
+    assert status == 200
+    assert answer["due_at"] == "2027-03-31T09:30:00Z"
+    assert answer["policy"]["mode"] == "rotate"
+
+
+def test_a_reminder_is_acknowledged_until_a_date(door):
+    body = {"until": "2027-04-01T00:00:00Z", "comment": "after the release"}
+    status, answer = door("POST", f"/v1/projects/{PROJECT}/acknowledgement", body)
+
+    assert (status, answer["quiet_until"]) == (200, "2027-04-01T00:00:00Z")
+
+
+def test_the_same_idempotency_key_names_the_same_rotation(door):
+    path = f"/v1/projects/{PROJECT}/rotations"
+    first = door("POST", path, {}, headers=key_for("one"))
+    again = door("POST", path, {}, headers=key_for("one"))
+    other_body = door("POST", path, {"reason": "other"}, headers=key_for("one"))
+    other_key = door("POST", path, {}, headers=key_for("two"))
+
+    assert first[0] == again[0] == 202
+    assert first[1]["rotation_id"] == again[1]["rotation_id"]
+    assert other_body[0] == 422
+    assert (other_key[0], other_key[1]["rotation_id"]) == (409, first[1]["rotation_id"])
+
+
+def test_a_rotation_can_be_watched_and_given_up(door):
+    _, opened = door("POST", f"/v1/projects/{PROJECT}/rotations", {}, headers=key_for("three"))
+    path = f"/v1/projects/{PROJECT}/rotations/{opened['rotation_id']}"
+    _, shown = door("GET", path)
+    status, _ = door("POST", f"{path}/cancel", {})
+
+    assert shown["state"] == "requested"
+    assert status == 202
+
+
+@pytest.mark.parametrize(
+    ("project", "body", "status"),
+    [
+        ("nowhere", {}, 404),
+        ("playground", {}, 409),
+        (PROJECT, {"key": "alias/mine"}, 409),
+        (PROJECT, {"key": str(CURRENT)}, 409),
+        (PROJECT, {"strategy": "kms-on-demand"}, 409),
+    ],
+)
+def test_a_rotation_that_cannot_be_is_refused_at_once(door, project, body, status):
+    found, answer = door("POST", f"/v1/projects/{project}/rotations", body, headers=key_for("four"))
+
+    assert found == status
+    assert answer["detail"]
+
+
+def test_a_dry_run_shows_its_checks_and_opens_nothing(door):
+    path = f"/v1/projects/{PROJECT}/rotations"
+    status, answer = door("POST", path, {"dry_run": True}, headers=key_for("five"))
+    _, rotations = door("GET", path)
+
+    assert status == 200
+    assert [check["name"] for check in answer["checks"]] == ["covered", "strategy", "wanted_key"]
+    assert rotations["items"] == []
+
+
+def test_a_current_key_shows_why_it_must_stay(door):
+    status, answer = door("GET", f"/v1/keys/{CURRENT.key_id}")
+
+    assert status == 200
+    assert answer["safe_to_delete"] is False
+    assert [reason["kind"] for reason in answer["reasons"]] == ["current"]
+
+
+def test_a_needed_key_is_not_deleted(door):
+    status, answer = door("POST", f"/v1/keys/{CURRENT.key_id}/deletion", {})
+
+    assert status == 409
+    assert answer["detail"]
+
+
+def test_a_free_key_is_deleted_by_two_people_and_by_the_digest(door):
+    status, asked = door("POST", f"/v1/keys/{FREE.key_id}/deletion", {"reason": "unused"})
+    path = f"/v1/deletions/{asked['deletion_id']}"
+    alone, _ = door("POST", f"{path}/approval", {"digest": "a" * 64})
+    stale, _ = door("POST", f"{path}/approval", {"digest": "b" * 64}, caller=BOB)
+    approved, _ = door("POST", f"{path}/approval", {"digest": "a" * 64}, caller=BOB)
+    _, shown = door("GET", path)
+
+    assert (status, asked["digest"]) == (202, "a" * 64)
+    assert (alone, stale, approved) == (403, 409, 200)
+    assert shown["state"] == "approved"
+
+
+def test_a_requested_deletion_can_be_called_off(door):
+    _, asked = door("POST", f"/v1/keys/{FREE.key_id}/deletion", {})
+    status, answer = door("DELETE", f"/v1/deletions/{asked['deletion_id']}")
+
+    assert (status, answer["state"]) == (202, "called_off")
+
+
+def test_a_person_vouches_for_what_no_list_shows(door):
+    status, answer = door("POST", f"/v1/keys/{FREE.key_id}/attestation", {"statement": "no downloads are left"})
+
+    assert (status, answer["key_id"]) == (200, FREE.key_id)
+
+
+@pytest.mark.parametrize("path", ["/v1/keys/nothing", "/v1/deletions/nothing", f"/v1/projects/{PROJECT}/rotations/no"])
+def test_what_does_not_exist_is_not_found(door, path):
+    status, answer = door("GET", path)
+
+    assert (status, answer["title"]) == (404, "Not Found")
