@@ -1,5 +1,6 @@
 """The hall: every trigger of Keyturn on one screen, each a one-line adapter to one verb."""
 
+import warnings
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -12,6 +13,7 @@ app = Chalice(app_name="keyturn", configure_logs=False)
 logger = Logger(service="keyturn-functions", use_rfc3339=True)
 metrics = Metrics(namespace="Keyturn", service="keyturn")
 wiring.guard_logs(logger)
+warnings.filterwarnings("ignore", "No application metrics to publish")  # a quiet wake-up is no news
 
 app.register_middleware(ConvertToMiddleware(logger.inject_lambda_context))
 app.register_middleware(ConvertToMiddleware(metrics.log_metrics))

@@ -64,7 +64,7 @@ class _Reading(Generic[Row]):
             self._packed.append(self._rows.pack(self._last))
         before = len(self._ids)
         self._last = page.results
-        self._ids.update(hash(self._rows.id_of(row)) for row in page.results)
+        self._ids.update(map(hash, map(self._rows.id_of, page.results)))
         self._claimed = page.total_count or 0
         self.pages += 1
         return len(self._ids) > before
@@ -93,11 +93,12 @@ def read_pages(http: AtlasHttp, call: Call, rows: Rows[Row]) -> Iterator[list[Ro
     lack = ""
     for _ in range(READINGS):
         reading = _read_once(http, call, rows, kept=earlier is not None)
-        digest, lack = reading.digest(), reading.lack
-        if not lack and (reading.pages == 1 or digest == earlier):
+        lack = reading.lack
+        agrees = reading.pages == 1 or reading.digest() == earlier
+        if agrees and not lack:
             yield from reading.results()
             return
-        earlier = digest
+        earlier = reading.digest()
         del reading  # before the next one grows
     raise _incomplete(call, lack or f"{READINGS} readings in a row showed different items")
 

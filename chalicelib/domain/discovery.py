@@ -10,6 +10,7 @@ from datetime import datetime
 
 from chalicelib.domain.arn import KeyArn, locate_key
 from chalicelib.domain.coverage import Coverage
+from chalicelib.domain.key_life import be_replaced, take_up
 from chalicelib.domain.observed import AtlasProject, Encryption, KeyDescription, KeyRotations, KeyStatus, Settings
 from chalicelib.domain.records import AuditEntry, Key, KeyState, Project
 from chalicelib.domain.reminders import next_reminder_at
@@ -106,20 +107,9 @@ def _key_records(
     project: Project, key: KeyArn, old_key: Key | None, new_key: Key | None, now: datetime
 ) -> Iterable[Key]:
     record = new_key or Key(arn=key, state=KeyState.CURRENT, projects=(), first_seen_at=now)
-    yield replace(
-        record,
-        state=KeyState.CURRENT,
-        projects=tuple(sorted({*record.projects, project.project_id})),
-        replaced_at=None,
-        deployed_at=None,
-        safe_since=None,
-        clean_since=None,
-        next_sweep_at=None,
-    )
+    yield take_up(record, project.project_id, KeyState.CURRENT)
     if old_key is not None:
-        yield replace(
-            old_key, state=KeyState.RETIRING, replaced_at=now, deployed_at=None, settled_since=None, next_sweep_at=now
-        )
+        yield replace(be_replaced(old_key, now), next_sweep_at=now)
 
 
 def _adopted(project: Project, key: KeyArn, now: datetime) -> AuditEntry:

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from chalicelib.domain.arn import KeyArn, locate_key
 from chalicelib.domain.deployment import LOOK_EVERY, judge_deployment
+from chalicelib.domain.key_life import be_replaced, be_wanted, take_up
 from chalicelib.domain.key_policy import UnreadablePolicy, compose_policy, condition_for
 from chalicelib.domain.observed import KeyDescription, NewKey, Settings
 from chalicelib.domain.preflight import PreflightFacts, problem_of, run_checks
@@ -235,12 +236,10 @@ def _new_key_record(work: Work, rotation: Rotation, arn: KeyArn) -> Key:
     if known.deletion_id is not None or known.state in {KeyState.PENDING_DELETION, KeyState.DELETED}:
         raise PermanentError(f"{arn} is on its way to deletion", call="tracker", code="key_in_deletion")
     return replace(
-        known,
-        projects=tuple(sorted({*known.projects, work.project.project_id})),
+        be_wanted(known, work.project.project_id),
         created_by_us=known.created_by_us or rotation.created_by_us,
         rotation_id=rotation.rotation_id,
         alias=rotation.alias or known.alias,
-        next_sweep_at=None,
     )
 
 
@@ -327,27 +326,11 @@ def _swap_seen(work: Work) -> Outcome:
         rotation=rotation,
         event=Event.SWAP_SEEN,
         others=(
-            replace(_unjudged(new), state=KeyState.DEPLOYING),
-            replace(_unjudged(old), state=KeyState.RETIRING, replaced_at=work.now),
+            take_up(new, work.project.project_id, KeyState.DEPLOYING),
+            be_replaced(old, work.now),
         ),
         look_again=LOOK_EVERY,
         news=(NoticeKind.ROTATION_DEPLOYING,),
-    )
-
-
-def _unjudged(key: Key) -> Key:
-    """The key without what was found in an earlier life of it: it must not count for the next retirement."""
-    return replace(
-        key,
-        replaced_at=None,
-        deployed_at=None,
-        settled_since=None,
-        reasons=(),
-        clean_since=None,
-        safe_since=None,
-        attested_at=None,
-        attested_by=None,
-        attestation="",
     )
 
 
@@ -427,7 +410,7 @@ def _abandoned_key(work: Work) -> tuple[Record, ...]:
     if rotation.new_key is None or rotation.swapped_at is not None:
         return ()
     known = work.outside.tracker.key(rotation.new_key)
-    if known is None or known.state is not KeyState.UNUSED:
+    if known is None or known.state not in {KeyState.UNUSED, KeyState.RETIRING}:
         return ()
     return (replace(known, next_sweep_at=work.now),)
 
