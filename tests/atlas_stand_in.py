@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
 from chalicelib.adapters.atlas_http import AtlasHttp
@@ -66,10 +67,10 @@ class StandIn:
         self.token_life = 3600
         self._scripts: dict[str, list[Reply | Answering]] = {}
         self._used: dict[str, int] = defaultdict(int)
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"stand_in": self}))
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
-    def __enter__(self) -> "StandIn":
+    def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         return self
 
@@ -108,51 +109,53 @@ class StandIn:
         return Reply(status=404, body={"error": 404, "errorCode": "RESOURCE_NOT_FOUND"})
 
 
-def _handler(stand_in: StandIn) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = 1 << 20  # an answer in two packets waits 40 ms for the acknowledgement of the first
+class _Handler(BaseHTTPRequestHandler):
+    stand_in: StandIn
+    protocol_version = "HTTP/1.1"
+    wbufsize = 1 << 20  # an answer in two packets waits 40 ms for the acknowledgement of the first
 
-        def do_GET(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            parts = urlsplit(self.path)
-            stand_in.connections.add(self.client_address)
-            asked = Asked(
-                method=self.command,
-                path=parts.path,
-                query={name: values[-1] for name, values in parse_qs(parts.query).items()},
-                headers={name.lower(): value for name, value in self.headers.items()},
-                body=self.rfile.read(length),
-            )
-            self._send(stand_in.answer(asked))
+    def do_GET(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        parts = urlsplit(self.path)
+        self.stand_in.connections.add(self.client_address)
+        asked = Asked(
+            method=self.command,
+            path=parts.path,
+            query={name: values[-1] for name, values in parse_qs(parts.query).items()},
+            headers={name.lower(): value for name, value in self.headers.items()},
+            body=self.rfile.read(length),
+        )
+        self._send(self.stand_in.answer(asked))
 
-        do_POST = do_PATCH = do_GET
+    def do_POST(self) -> None:
+        self.do_GET()
 
-        def _send(self, reply: Reply) -> None:
-            if reply.wait is not None:
-                reply.wait.wait(5)
-            if reply.drop:
-                self.close_connection = True
-                return
-            content = reply.content()
-            self.send_response(reply.status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            if reply.zipped:
-                self.send_header("Content-Encoding", "gzip")
-            for name, value in reply.headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(content[: len(content) - reply.cut])
-            self.close_connection = self.close_connection or bool(reply.cut)
+    def do_PATCH(self) -> None:
+        self.do_GET()
 
-        def date_time_string(self, timestamp: float | None = None) -> str:
-            return "Sun, 01 Mar 2026 12:00:00 GMT"
+    def _send(self, reply: Reply) -> None:
+        if reply.wait is not None:
+            reply.wait.wait(5)
+        if reply.drop:
+            self.close_connection = True
+            return
+        content = reply.content()
+        self.send_response(reply.status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        if reply.zipped:
+            self.send_header("Content-Encoding", "gzip")
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content[: len(content) - reply.cut])
+        self.close_connection = self.close_connection or bool(reply.cut)
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return "Sun, 01 Mar 2026 12:00:00 GMT"
 
-    return Handler
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
 
 
 class Pace:

@@ -119,9 +119,7 @@ class FakeAtlas:
         self.world[project_id] = FakeProject(**changes)
         return self.world[project_id]
 
-    def fail(
-        self, call: str, error: OutsideError, *, times: int | None = 1, only: str | None = None
-    ) -> None:
+    def fail(self, call: str, error: OutsideError, *, times: int | None = 1, only: str | None = None) -> None:
         """Make the next `times` calls of a method raise (None: every call), `only` for a project or cluster."""
         self._failures.append(_Failure(call=call, error=error, times=times, only=only))
 

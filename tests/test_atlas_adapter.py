@@ -326,9 +326,7 @@ def test_no_swap_is_sent_without_a_role(atlas, owner):
     assert atlas.asked == []
 
 
-@pytest.mark.parametrize(
-    "lost", [Reply(status=503), Reply(status=429), Reply(drop=True), Reply(body=kms(), cut=20)]
-)
+@pytest.mark.parametrize("lost", [Reply(status=503), Reply(status=429), Reply(drop=True), Reply(body=kms(), cut=20)])
 def test_a_swap_is_sent_once_whatever_becomes_of_its_answer(atlas, owner, pace, lost):
     atlas.on(SETTINGS, lost, Reply(body=kms()), method="PATCH")
 

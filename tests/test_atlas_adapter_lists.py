@@ -42,7 +42,7 @@ def numbers(snapshots):
 class Shelf:
     """A list of numbered items, served in pages of three, to which something may happen after each page."""
 
-    def __init__(self, items, happenings=(), totals=True):
+    def __init__(self, items, happenings=(), *, totals=True):
         self.items = list(items)
         self.happenings = list(happenings)
         self.totals = totals
@@ -57,10 +57,6 @@ class Shelf:
         if self.happenings:
             self.happenings.pop(0)(self.items)
         return Reply(body=page)
-
-
-def nothing(items):
-    pass
 
 
 def pages_asked(atlas):
@@ -86,6 +82,27 @@ def test_a_list_of_several_pages_is_read_twice(atlas, reader, totals):
 
     assert found == list(range(7))
     assert pages_asked(atlas) == [1, 2, 3, 1, 2, 3]
+
+
+def test_clusters_of_several_pages_keep_all_their_facts(atlas, reader):
+    sizes = {"electableSpecs": {"instanceSize": "M30"}, "providerName": "AWS", "regionName": "EU_WEST_1"}
+    shown = [
+        {"id": name, "name": name, "clusterType": "SHARDED", "stateName": "IDLE", "pitEnabled": True}
+        | {"replicationSpecs": [{"regionConfigs": [sizes]}], "encryptionAtRestProvider": "AWS"}
+        for name in "abc"
+    ]
+
+    def page(asked):
+        number = int(asked.query["pageNum"])
+        return Reply(body=a_page(shown[number - 1 : number], total=3, goes_on=number < 3))
+
+    atlas.on(f"/groups/{PROJECT}/clusters", page)
+
+    clusters = list(reader.clusters(PROJECT, deleted_too=True))
+
+    assert [(c.name, c.tier, c.regions, c.point_in_time) for c in clusters] == [
+        (name, "M30", ("eu-west-1",), True) for name in "abc"
+    ]
 
 
 def test_an_item_that_slips_between_pages_is_found_by_reading_again(atlas, reader):

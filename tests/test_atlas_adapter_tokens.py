@@ -160,9 +160,7 @@ def test_a_swap_waits_for_its_token_before_anything_is_sent(atlas, pace):
     atlas.on(TOKEN_PATH, Reply(status=500), given, method="POST")
     atlas.on(SETTINGS, Reply(body={}), method="PATCH")
 
-    AtlasKeySwapper(a_session(atlas, pace)).swap_key(
-        PROJECT, a_key(2), settings=some_settings(), role_id=ROLE_ID
-    )
+    AtlasKeySwapper(a_session(atlas, pace)).swap_key(PROJECT, a_key(2), settings=some_settings(), role_id=ROLE_ID)
 
     assert len(atlas.requests(SETTINGS, "PATCH")) == 1
     assert pace.slept == [10]

@@ -13,7 +13,7 @@ from chalicelib.domain.coverage import Coverage
 from chalicelib.domain.key_life import be_replaced, take_up
 from chalicelib.domain.observed import AtlasProject, Encryption, KeyDescription, KeyRotations, KeyStatus, Settings
 from chalicelib.domain.records import AuditEntry, Key, KeyState, Project
-from chalicelib.domain.reminders import next_reminder_at
+from chalicelib.domain.reminders import due_at, forget_rungs_ahead, next_reminder_at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +129,8 @@ def _remind(project: Project, known: Project | None, now: datetime) -> Project:
         return project
     if known is not None and project.rotated_by_kms_at != known.rotated_by_kms_at:
         project = replace(project, last_rung=None, quiet_until=None)
+    if due_at(project) is not None:
+        project = replace(project, last_rung=forget_rungs_ahead(project, now))
     return replace(project, next_reminder_at=next_reminder_at(project, now))
 
 

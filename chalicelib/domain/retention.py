@@ -124,14 +124,15 @@ def point_in_time_window(seen: Evidence) -> Iterable[Reason]:
     if replaced is None:
         return
     for project_id, cluster in seen.clusters():
-        days = cluster.schedule.restore_window_days if cluster.schedule is not None else None
-        if not cluster.encrypted or not cluster.cluster.point_in_time or days is None:
+        if not cluster.encrypted or not cluster.cluster.point_in_time or cluster.schedule is None:
             continue
-        until = replaced + timedelta(days=days) + MARGIN
-        if seen.now < until:
+        days = cluster.schedule.restore_window_days
+        until = replaced + timedelta(days=days) + MARGIN if days is not None else None
+        if until is None or seen.now < until:
+            length = f"{days} days" if days is not None else "of unknown length"
             yield Reason(
                 kind="point_in_time",
-                text=f"the point-in-time window of {cluster.cluster.name} ({days} days) reaches back to it",
+                text=f"the point-in-time window of {cluster.cluster.name} ({length}) reaches back to it",
                 project_id=project_id,
                 cluster=cluster.cluster.name,
                 until=until,
@@ -273,7 +274,7 @@ def _settle(seen: Evidence) -> Key:
         for project in seen.projects
         if project.settings is not None and not project.unread
     ]
-    if len(looks) < len(seen.projects) or any(look.settled_since is None for look in looks):
+    if not looks or len(looks) < len(seen.projects) or any(look.settled_since is None for look in looks):
         return replace(key, settled_since=None)
     paused = tuple(
         f"{project.project_id}/{name}"

@@ -32,9 +32,8 @@ def reminder(project: Project, rungs: tuple[int, ...], now: datetime) -> Notice:
     """A rotation is due soon, today, or overdue; rungs that were missed are told along."""
     due = due_at(project)
     assert due is not None  # noqa: S101 - rungs are owed only where a due date exists
-    days = (due - now) // timedelta(days=1)
     overdue = (now - due) // timedelta(days=1)
-    when = f"due in {days + 1} days" if now < due else ("due today" if overdue == 0 else f"overdue by {overdue} days")
+    when = f"due in {-overdue} days" if now < due else ("due today" if overdue == 0 else f"overdue by {overdue} days")
     missed = f"\nEarlier reminders that could not be sent: {len(rungs) - 1}." if len(rungs) > 1 else ""
     return Notice(
         notice_id=notice_id("reminder", project.project_id, cycle_start(project), due, rungs[-1]),

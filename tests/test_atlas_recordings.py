@@ -1,0 +1,153 @@
+"""Every answer recorded from Atlas, of an operation that Keyturn uses, is understood when it comes over HTTP.
+
+Bodies recorded one by one (a cluster, a snapshot) are also shown as the one item of a list. None of the
+recordings is about encryption: those answers are made from the documented fields, in the other tests.
+"""
+
+import json
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+from atlas_stand_in import API, Pace, Reply, StandIn, a_page, a_session
+from fake_atlas import ORGANIZATION, PROJECT
+
+from chalicelib.adapters.atlas import AtlasReader
+from chalicelib.domain.observed import Encryption
+from chalicelib.usecases.ports import NotFound, OutsideError, PermanentError, TemporaryError
+
+FOLDER = Path(__file__).parents[2] / "shared" / "atlas" / "recordings"
+RECORDINGS = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
+HOP_BY_HOP = {"content-length", "content-type", "date", "connection", "transfer-encoding", "content-encoding"}
+
+pytestmark = pytest.mark.skipif(not RECORDINGS, reason="the recordings of Atlas are not beside this checkout")
+
+LISTS = {
+    "listGroups": lambda reader, ids: list(reader.projects()),
+    "listGroupClusters": lambda reader, ids: list(reader.clusters(ids[0], deleted_too=False)),
+    "listGroupClusterBackupSnapshots": lambda reader, ids: list(reader.snapshots(*ids)),
+}
+SINGLES = {
+    "listGroupCloudProviderAccess": lambda reader, ids: reader.roles(*ids),
+    "getGroupClusterBackupSchedule": lambda reader, ids: reader.backup_schedule(*ids),
+}
+CLUSTERS = {"getGroupCluster", "createGroupCluster", "updateGroupCluster"}
+SNAPSHOTS = {"getGroupClusterBackupSnapshot", "takeGroupClusterBackupSnapshots"}
+
+
+def recorded(*operations, good=True):
+    """The names of the recordings of these operations (all operations when none is named)."""
+    chosen = [
+        name
+        for name, recording in RECORDINGS.items()
+        if (not operations or recording["operationId"] in operations) and (recording["status"] < 400) is good
+    ]
+    return chosen or [pytest.param("none", marks=pytest.mark.skip(reason="no such recording here"))]
+
+
+@pytest.fixture
+def atlas():
+    with StandIn() as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+def reader(atlas):
+    return AtlasReader(a_session(atlas, Pace()), ORGANIZATION)
+
+
+def reply(recording):
+    headers = {k: v for k, v in (recording["headers"] or {}).items() if k.lower() not in HOP_BY_HOP}
+    return Reply(status=recording["status"], body=recording["body"], headers=headers)
+
+
+def ids_in(path):
+    parts = path.removeprefix(f"{API}/").split("/")
+    return [parts[i + 1] for i in range(0, len(parts) - 1, 2) if parts[i] in {"groups", "clusters"}]
+
+
+@pytest.mark.parametrize("name", recorded(*LISTS))
+def test_a_recorded_list_is_read_whole(atlas, name):
+    recording = RECORDINGS[name]
+    organizations = {row.get("orgId", ORGANIZATION) for row in recording["body"]["results"]}
+    reader = AtlasReader(a_session(atlas, Pace()), organizations.pop())
+    atlas.on(recording["path"], reply(recording))
+
+    items = LISTS[recording["operationId"]](reader, ids_in(recording["path"]))
+
+    assert len(items) == len(recording["body"]["results"]) == recording["body"]["totalCount"]
+
+
+@pytest.mark.parametrize("name", recorded(*SINGLES))
+def test_a_recorded_answer_is_understood(atlas, reader, name):
+    recording = RECORDINGS[name]
+    atlas.on(recording["path"], reply(recording))
+
+    assert SINGLES[recording["operationId"]](reader, ids_in(recording["path"]))
+
+
+@pytest.mark.parametrize("name", recorded(*CLUSTERS))
+def test_a_recorded_cluster_is_understood_in_a_list(atlas, reader, name):
+    body = RECORDINGS[name]["body"]
+    atlas.on(f"/groups/{PROJECT}/clusters", Reply(body=a_page([body], total=1)))
+
+    (cluster,) = reader.clusters(PROJECT, deleted_too=True)
+
+    assert (cluster.name, cluster.cluster_id, cluster.state) == (body["name"], body["id"], body["stateName"])
+    assert cluster.encryption is Encryption.NONE
+    assert cluster.tier in {"M0", "M10", "M30"}
+    assert all(region.islower() and "-" in region for region in cluster.regions)
+
+
+@pytest.mark.parametrize("name", recorded(*SNAPSHOTS))
+def test_a_recorded_snapshot_is_understood_in_a_list(atlas, reader, name):
+    body = RECORDINGS[name]["body"]
+    atlas.on(f"/groups/{PROJECT}/clusters/main/backup/snapshots", Reply(body=a_page([body], total=1)))
+
+    (snapshot,) = reader.snapshots(PROJECT, "main")
+
+    assert (snapshot.snapshot_id, snapshot.status) == (body["id"], body["status"])
+    assert (snapshot.key, snapshot.on_demand) == (None, True)
+
+
+@pytest.mark.parametrize("name", recorded("listGroupAlertConfigs"))
+def test_a_recorded_page_of_alert_configurations_is_understood(atlas, reader, name):
+    recording = RECORDINGS[name]
+    first = recording["body"]
+    missing = first["totalCount"] - len(first["results"])
+    second = deepcopy(first)
+    second["links"] = [link for link in first["links"] if link["rel"] != "next"]
+    second["results"] = [{**row, "id": f"{n:024x}"} for n, row in enumerate(first["results"][:missing])]
+    atlas.on(recording["path"], lambda asked: Reply(body=first if asked.query["pageNum"] == "1" else second))
+
+    days = reader.alert_threshold_days(*ids_in(recording["path"]))
+
+    named = [row for row in first["results"] if row.get("eventTypeName") == "AWS_ENCRYPTION_KEY_NEEDS_ROTATION"]
+    assert days == min((row["threshold"]["threshold"] for row in named if row["enabled"]), default=None)
+
+
+@pytest.mark.parametrize("name", recorded("listGroupAlertConfigs"))
+def test_a_recorded_first_page_alone_is_not_taken_for_the_whole(atlas, reader, name):
+    recording = RECORDINGS[name]
+    atlas.on(recording["path"], reply(recording))
+
+    with pytest.raises(TemporaryError):
+        reader.alert_threshold_days(*ids_in(recording["path"]))
+
+
+@pytest.mark.parametrize("name", recorded(good=False))
+def test_a_recorded_error_is_named_by_its_code(atlas, reader, name):
+    recording = RECORDINGS[name]
+    atlas.on(f"/groups/{PROJECT}/cloudProviderAccess", reply(recording))
+
+    with pytest.raises(OutsideError) as problem:
+        reader.roles(PROJECT)
+
+    assert problem.value.code == recording["body"]["errorCode"]
+    assert type(problem.value) is (NotFound if recording["status"] == 404 else PermanentError)
+
+
+def test_every_operation_in_use_that_was_recorded_is_replayed_here():
+    in_use = {*LISTS, *SINGLES, "listGroupAlertConfigs"}
+
+    assert in_use <= {recording["operationId"] for recording in RECORDINGS.values()}
