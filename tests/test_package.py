@@ -223,9 +223,7 @@ def test_what_is_tested_is_what_is_packaged():
 
 def test_continuous_integration_runs_the_tests_as_the_readme_tells_people_to():
     readme = (ROOT / "README.md").read_text()
-    told = [
-        line for block in re.findall(r"```\w*\n(.*?)```", readme, re.DOTALL) for line in block.splitlines()
-    ]
+    told = [line for block in re.findall(r"```\w*\n(.*?)```", readme, re.DOTALL) for line in block.splitlines()]
     script = (ROOT / ".ci" / "run").read_text().splitlines()
 
     commands = [line.split("#")[0].strip() for line in script]
@@ -252,9 +250,7 @@ def test_a_role_used_twice_is_refused():
 
 
 def test_a_misspelt_event_is_refused():
-    overlay = {
-        "Resources": {"Tick": {"Properties": {"Events": {"TickEvnt": {}}}}, "Tock": {"Properties": {}}}
-    }
+    overlay = {"Resources": {"Tick": {"Properties": {"Events": {"TickEvnt": {}}}}, "Tock": {"Properties": {}}}}
     generated = {"Resources": {"Tick": function(Events={"TickEvent": {}})}}
 
     said = list(overlays_over_nothing(overlay, generated))
@@ -327,9 +323,7 @@ def test_compiled_leftovers_do_not_ship(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_short_and_long_forms_of_an_intrinsic_read_alike(tmp_path: Path):
     path = tmp_path / "template.yaml"
-    path.write_text(
-        "a: !GetAtt Table.Arn\nb: !Sub 'x-${Table}'\nc: !Ref Table\nd: !Not [!Equals [!Ref P, '']]\n"
-    )
+    path.write_text("a: !GetAtt Table.Arn\nb: !Sub 'x-${Table}'\nc: !Ref Table\nd: !Not [!Equals [!Ref P, '']]\n")
 
     found = read(path)
 

@@ -12,9 +12,7 @@ from package.rules import as_list, statements, too_wide
 from package.template import read
 
 ROOT = Path(__file__).parent.parent
-POLICIES = {
-    path.stem: json.loads(path.read_text()) for path in (ROOT / ".chalice" / "policies").glob("*.json")
-}
+POLICIES = {path.stem: json.loads(path.read_text()) for path in (ROOT / ".chalice" / "policies").glob("*.json")}
 RESOURCES = read(ROOT / ".chalice" / "resources.yaml")["Resources"]
 VERBS = sorted(set(POLICIES) - {"api_handler"})
 
@@ -160,9 +158,7 @@ def test_only_those_who_speak_to_atlas_read_its_credentials():
 
 
 def test_only_rotate_makes_keys():
-    assert holders("kms:CreateKey", "kms:TagResource", "kms:CreateAlias", "kms:EnableKeyRotation") == {
-        "rotate"
-    }
+    assert holders("kms:CreateKey", "kms:TagResource", "kms:CreateAlias", "kms:EnableKeyRotation") == {"rotate"}
 
 
 def test_only_retire_can_endanger_a_key():

@@ -1,0 +1,159 @@
+"""The outside world in memory, put together: one project under one key, a clock that tests set, and the ports."""
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from fake_atlas import ORGANIZATION, PROJECT, ROLE_ARN, ROLE_ID, FakeAtlas, FakeProject, some_settings
+from fake_keys import FakeKeys
+from fake_messages import FakeMessages
+from fake_tracker import FakeTracker
+
+from chalicelib.domain.arn import KeyArn
+from chalicelib.domain.observed import AtlasProject
+from chalicelib.domain.opening import RotationRequest
+from chalicelib.domain.records import Change, Key, KeyState, Project, Rotation
+from chalicelib.usecases.ports import Outside
+from chalicelib.usecases.request_rotation import request_rotation
+from chalicelib.usecases.rotate import advance_rotation
+
+START = datetime(2027, 3, 1, 12, tzinfo=UTC)
+DAY, HOUR, MINUTE, SECOND = (timedelta(**{unit: 1}) for unit in ("days", "hours", "minutes", "seconds"))
+ACCOUNT, REGION = "111122223333", "eu-west-1"
+ANNA = f"arn:aws:iam::{ACCOUNT}:user/anna"
+
+
+@dataclass(kw_only=True)
+class World:
+    """Everything outside, and the moment it is; `asked_keys` says for which region and role KMS was wanted."""
+
+    now: datetime = START
+    tracker: FakeTracker = field(default_factory=FakeTracker)
+    messages: FakeMessages = field(default_factory=FakeMessages)
+    asked_keys: list[tuple[str, str | None]] = field(default_factory=list)
+
+    def __post_init__(self):
+        self.atlas = FakeAtlas(now=self.time)
+        self.keys = FakeKeys(self.time, account=ACCOUNT, region=REGION)
+        self.organizations = {ORGANIZATION: self.atlas}
+        self.outside = Outside(
+            now=self.time,
+            tracker=self.tracker,
+            messages=self.messages,
+            organizations=lambda: tuple(self.organizations),
+            atlas=self.organizations.__getitem__,
+            atlas_owner=self.organizations.__getitem__,
+            keys=self._keys,
+        )
+
+    def time(self) -> datetime:
+        return self.now
+
+    def wait(self, time: timedelta) -> None:
+        self.now += time
+
+    def _keys(self, region: str, role: str | None) -> FakeKeys:
+        self.asked_keys.append((region, role))
+        return self.keys
+
+    def put(self, *records) -> None:
+        """Save records at once, without a step of anybody."""
+        self.tracker.commit(Change(records=records))
+
+    def change(self, record, **changes) -> None:
+        """Write a record, as another process would."""
+        self.put(replace(record, **changes))
+
+    @property
+    def project(self) -> Project:
+        return self.tracker.project(PROJECT)
+
+    @property
+    def in_atlas(self) -> FakeProject:
+        return self.atlas.world[PROJECT]
+
+    def told(self, kind=None) -> list[str]:
+        """The kinds of all notices written, or the texts of those of one kind."""
+        return [n.kind if kind is None else n.text for n in self.tracker.notices if kind in {None, n.kind}]
+
+    def swaps(self) -> int:
+        """How often a change of settings was sent."""
+        return sum(call[0] == "swap_key" for call in self.atlas.calls)
+
+    def created(self) -> int:
+        """How often KMS was asked to create a key."""
+        return self.keys.calls.count("create")
+
+
+def a_world(**changes) -> World:
+    """One tracked project that encrypts one running cluster under `old_key(world)`."""
+    world = World()
+    key = world.keys.add()
+    world.atlas.add(settings=some_settings(key))
+    project = Project(
+        project_id=PROJECT,
+        name="payments",
+        organization=ORGANIZATION,
+        seen_at=START,
+        key=key,
+        key_since=START,
+        role_arn=ROLE_ARN,
+        role_id=ROLE_ID,
+        next_reminder_at=START + 60 * DAY,
+    )
+    record = Key(arn=key, state=KeyState.CURRENT, projects=(PROJECT,), first_seen_at=START)
+    world.put(replace(project, **changes), record)
+    return world
+
+
+def old_key(world: World) -> KeyArn:
+    """The key that the project of `a_world` began with."""
+    return world.keys.arns[0]
+
+
+def found(**changes) -> AtlasProject:
+    """The project of `a_world` as its organization lists it."""
+    return replace(AtlasProject(project_id=PROJECT, name="payments", organization=ORGANIZATION), **changes)
+
+
+def a_request(**changes) -> RotationRequest:
+    """Anna's request for a new key."""
+    return replace(RotationRequest(requested_by=ANNA, idempotency_key="one"), **changes)
+
+
+@dataclass(kw_only=True)
+class Rotating:
+    """A rotation under way in a world."""
+
+    world: World
+    rotation_id: str
+
+    @property
+    def now(self) -> Rotation:
+        return self.world.tracker.rotation(PROJECT, self.rotation_id)
+
+    def step(self) -> Rotation | None:
+        """Wake the rotation at this very moment."""
+        return advance_rotation(self.world.outside, PROJECT, self.rotation_id)
+
+    def go(self, steps: int = 1) -> Rotation:
+        """Wake the rotation whenever it wants to be, so many times or until it ends."""
+        for _ in range(steps):
+            if self.now.due is None:
+                break
+            self.world.now = max(self.world.now, self.now.due)
+            self.step()
+        return self.now
+
+    def go_until(self, state: str) -> Rotation:
+        """Go on until the rotation is in a state."""
+        for _ in range(40):
+            if self.now.state == state:
+                return self.now
+            self.go()
+        raise AssertionError(f"it is {self.now.state}: {self.now.waiting_for}, {self.now.error}")
+
+
+def a_rotation(world: World, **asked) -> Rotating:
+    """Request a rotation of the world's project."""
+    rotation = request_rotation(world.outside, PROJECT, a_request(**asked))
+    return Rotating(world=world, rotation_id=rotation.rotation_id)

@@ -1,0 +1,258 @@
+"""The daily look: what is adopted, what is told as drift, and what does not hold up the rest."""
+
+from dataclasses import replace
+
+import pytest
+from fake_atlas import PROJECT, ROLE_ARN, FakeAtlas, a_cluster, some_settings
+from simple_world import DAY, START, World, a_world, found, old_key
+
+from chalicelib.domain.observed import Encryption, KeyStatus, Settings
+from chalicelib.domain.records import Change, KeyState, NoticeKind
+from chalicelib.usecases.discover import discover_all, discover_project
+from chalicelib.usecases.ports import Conflict, PermanentError, TemporaryError
+
+BUSY = TemporaryError("GET settings: 503", call="GET settings", code="503")
+OTHER = "d0123456789abcdef0123456"
+
+
+@pytest.fixture
+def world():
+    """A tracked project that was looked at once already."""
+    world = a_world()
+    look(world)
+    world.wait(DAY)
+    return world
+
+
+def look(world):
+    return discover_project(world.outside, found())
+
+
+def overtaken(world):
+    """From now on somebody else is always first to write."""
+
+    def commit(change: Change) -> None:
+        raise Conflict("somebody else wrote first", call="commit")
+
+    world.tracker.commit = commit
+
+
+def test_a_new_project_is_adopted_with_its_key_and_its_cycle():
+    world = World()
+    key = world.keys.add(created_at=START - 30 * DAY)
+    world.atlas.add(settings=some_settings(key))
+
+    looked = discover_all(world.outside)
+
+    assert looked == 1
+    assert (world.project.key, world.project.key_since) == (key, START - 30 * DAY)
+    assert (world.project.role_arn, world.project.covered) == (ROLE_ARN, ("main",))
+    assert world.tracker.key(key).state is KeyState.CURRENT
+    assert world.project.next_reminder_at == START + 30 * DAY
+    assert world.told() == []
+
+
+def test_a_key_written_as_a_bare_id_is_looked_for_in_our_account():
+    world = World()
+    key = world.keys.add()
+    world.atlas.add(settings=replace(some_settings(key), key=key.key_id))
+
+    look(world)
+
+    assert world.project.key == key
+
+
+def test_a_quiet_day_writes_nothing(world):
+    before = len(world.tracker.commits)
+
+    look(world)
+
+    assert len(world.tracker.commits) == before
+
+
+def test_a_project_without_encryption_is_kept_with_the_reason_it_is_not_covered():
+    world = World()
+    world.atlas.add(settings=Settings(enabled=False))
+
+    look(world)
+
+    assert "not enabled" in world.project.not_covered_because
+    assert (world.project.key, world.project.due, world.keys.calls) == (None, None, [])
+
+
+def test_kms_that_will_not_answer_leaves_the_project_worth_reminding():
+    world = World()
+    key = world.keys.add(created_at=START - 30 * DAY)
+    world.atlas.add(settings=some_settings(key))
+    world.keys.fail("describe", PermanentError("denied", call="DescribeKey"))
+    world.keys.fail("rotations", PermanentError("denied", call="ListKeyRotations"))
+
+    look(world)
+
+    assert (world.project.key_since, world.project.due) == (START, START + 60 * DAY)
+
+
+def test_a_rotation_by_kms_itself_moves_the_due_date(world):
+    world.keys.rotate_now(old_key(world))
+
+    look(world)
+
+    assert world.project.rotated_by_kms_at == world.now
+    assert world.project.next_reminder_at == world.now + 60 * DAY
+
+
+def test_a_key_changed_by_hand_is_adopted_told_and_its_predecessor_swept(world):
+    by_hand = world.keys.add()
+    world.in_atlas.settings = some_settings(by_hand)
+
+    look(world)
+
+    old = world.tracker.key(old_key(world))
+    assert (world.project.key, world.project.key_since, world.project.generation) == (by_hand, world.now, 2)
+    assert (old.state, old.replaced_at, old.due) == (KeyState.RETIRING, world.now, world.now)
+    assert world.told() == [NoticeKind.DRIFT]
+    assert world.tracker.audit[-1].what == "key seen in the settings"
+
+
+def test_while_a_rotation_is_open_the_key_is_left_to_it(world):
+    world.change(world.project, open_rotation="open")
+    world.in_atlas.settings = some_settings(world.keys.add())
+
+    look(world)
+
+    assert world.project.key == old_key(world)
+    assert world.told() == []
+
+
+def test_a_drift_that_lasts_is_told_once_and_again_after_it_was_mended(world):
+    told = []
+    for status in (KeyStatus.DISABLED, KeyStatus.DISABLED, KeyStatus.ENABLED, KeyStatus.DISABLED):
+        world.keys.change(old_key(world), status=status)
+        look(world)
+        world.wait(DAY)
+        told.append(len(world.told()))
+
+    assert told == [1, 1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("settings", "code"),
+    [
+        (Settings(enabled=False), "encryption_disabled"),
+        (Settings(enabled=False, other_provider=Encryption.AZURE), "provider_changed"),
+    ],
+)
+def test_encryption_that_was_switched_off_is_told(world, settings, code):
+    world.in_atlas.settings = settings
+
+    look(world)
+
+    assert world.project.drift == (code,)
+    assert world.tracker.notices[0].detail["drift"] == code
+
+
+def test_a_key_that_atlas_finds_invalid_is_told(world):
+    world.in_atlas.settings = some_settings(old_key(world), valid=False)
+
+    look(world)
+
+    assert (world.project.valid, world.project.drift) == (False, ("key_invalid",))
+
+
+def test_a_project_that_cannot_be_read_is_told_once_and_keeps_what_is_known(world):
+    world.atlas.fail("settings", BUSY, times=2)
+
+    look(world)
+    look(world)
+
+    assert world.told() == [NoticeKind.ATLAS_UNREACHABLE]
+    assert world.project.key == old_key(world)
+    assert world.project.drift == (BUSY.message,)
+
+
+def test_a_project_that_can_be_read_again_is_unreachable_no_more(world):
+    world.atlas.fail("settings", BUSY)
+    look(world)
+
+    look(world)
+
+    assert world.project.drift == ()
+
+
+def test_a_new_project_that_cannot_be_read_is_left_for_tomorrow():
+    world = World()
+    world.atlas.add()
+    world.atlas.fail("settings", BUSY)
+
+    assert look(world) is None
+    assert world.tracker.commits == []
+
+
+def test_one_project_that_cannot_be_read_delays_no_other(world):
+    world.atlas.add(OTHER, name="orders", settings=some_settings(world.keys.add()))
+    world.atlas.fail("settings", BUSY, only=PROJECT)
+
+    looked = discover_all(world.outside)
+
+    assert looked == 2
+    assert world.tracker.project(OTHER).name == "orders"
+
+
+def test_an_organization_that_cannot_be_listed_delays_no_other_and_fails_aloud(world):
+    broken = FakeAtlas(organization="broken")
+    broken.fail("projects", BUSY)
+    world.organizations = {"broken": broken} | world.organizations
+    world.outside = replace(
+        world.outside, organizations=lambda: tuple(world.organizations), atlas=world.organizations.__getitem__
+    )
+    world.in_atlas.name = "renamed"
+
+    with pytest.raises(TemporaryError):
+        discover_all(world.outside)
+
+    assert world.project.name == "renamed"
+
+
+def test_a_project_that_is_gone_is_told_once_and_stays_tracked(world):
+    del world.atlas.world[PROJECT]
+
+    discover_all(world.outside)
+    discover_all(world.outside)
+
+    assert world.told() == [NoticeKind.DRIFT]
+    assert (world.project.drift, world.project.due) == (("project_gone",), None)
+    assert "is gone" in world.project.not_covered_because
+
+
+def test_the_projects_of_another_organization_are_not_taken_for_gone(world):
+    world.put(replace(world.project, project_id=OTHER, organization="elsewhere", version=0))
+
+    discover_all(world.outside)
+
+    assert world.tracker.project(OTHER).drift == ()
+
+
+def test_a_fleet_of_several_pages_is_looked_through_to_its_end(world):
+    for number in range(150):
+        world.put(replace(world.project, project_id=f"{number:024x}", name="old", version=0))
+
+    discover_all(world.outside)
+
+    assert len(world.told()) == 150
+
+
+@pytest.mark.parametrize("change", ["renamed", "unreadable", "gone"])
+def test_a_project_that_somebody_else_writes_is_left_for_tomorrow(world, change):
+    overtaken(world)
+    before = world.project
+    match change:
+        case "renamed":
+            world.in_atlas.clusters.append((a_cluster("second"), False))
+        case "unreadable":
+            world.atlas.fail("settings", BUSY)
+        case _:
+            del world.atlas.world[PROJECT]
+
+    discover_all(world.outside)
+
+    assert world.project == before

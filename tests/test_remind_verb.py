@@ -1,0 +1,198 @@
+"""Reminders: each rung once, missed ones in one message, and the rotation that a policy starts by itself."""
+
+from dataclasses import replace
+
+import pytest
+from fake_atlas import PROJECT
+from simple_world import ANNA, DAY, HOUR, START, a_world
+
+from chalicelib.domain.records import Change, Mode, NoticeKind, Policy, Strategy
+from chalicelib.usecases.ports import Conflict, Due
+from chalicelib.usecases.remind import BY_POLICY, remind, remind_all
+from chalicelib.usecases.steer import acknowledge, change_policy
+
+DUE = START + 90 * DAY
+
+
+def reminding(world, *, days):
+    """Let a scheduler remind every hour for so many days; gives the rungs spoken and when."""
+    for _ in range(24 * days):
+        remind_all(world.outside)
+        world.wait(HOUR)
+    return rungs(world)
+
+
+def rungs(world):
+    return [notice.rung for notice in world.tracker.notices if notice.kind is NoticeKind.REMINDER]
+
+
+def test_every_rung_of_the_ladder_is_spoken_exactly_once():
+    world = a_world()
+
+    spoken = reminding(world, days=100)
+
+    assert spoken == [-30, -14, -7, -1, 0, 1, 7]
+
+
+def test_after_the_ladder_a_reminder_follows_every_week():
+    world = a_world()
+    world.now = DUE + 7 * DAY
+    remind_all(world.outside)
+
+    spoken = reminding(world, days=22)
+
+    assert spoken == [7, 14, 21, 28]
+
+
+def test_days_that_were_missed_are_told_in_one_message():
+    world = a_world()
+    world.now = DUE - 6 * DAY
+
+    spoke = remind(world.outside, PROJECT)
+
+    assert (spoke, rungs(world)) == (True, [-7])
+    assert "could not be sent: 2" in world.told(NoticeKind.REMINDER)[0]
+
+
+def test_a_reminder_stands_in_the_audit_trail():
+    world = a_world()
+    world.now = DUE
+
+    remind(world.outside, PROJECT)
+
+    assert (world.tracker.audit[-1].what, world.tracker.audit[-1].after) == ("reminded", "rung 0")
+
+
+def test_a_second_run_at_the_same_moment_says_nothing():
+    world = a_world()
+    world.now = DUE
+    remind(world.outside, PROJECT)
+    before = len(world.tracker.commits)
+
+    spoke = remind(world.outside, PROJECT)
+
+    assert (spoke, len(world.tracker.commits)) == (False, before)
+
+
+def test_a_project_that_nobody_knows_is_passed_over():
+    assert not remind(a_world().outside, "unknown")
+
+
+def test_a_project_in_the_index_too_early_is_moved_on():
+    world = a_world(next_reminder_at=START)
+
+    spoke = remind_all(world.outside)
+
+    assert (spoke, world.project.due) == (0, DUE - 30 * DAY)
+
+
+@pytest.mark.parametrize("now", [START, DUE])
+def test_a_project_that_somebody_else_writes_is_looked_at_again(now):
+    world = a_world(next_reminder_at=START)
+    world.now = now
+
+    def commit(change: Change) -> None:
+        raise Conflict("somebody else wrote first", call="commit")
+
+    world.tracker.commit = commit
+
+    spoke = remind_all(world.outside)
+
+    assert (spoke, list(world.tracker.due(Due.REMINDER, now))) == (0, [(PROJECT,)])
+
+
+def test_an_acknowledged_project_is_quiet_until_the_day_named():
+    world = a_world()
+    world.now = DUE
+    acknowledge(world.outside, PROJECT, until=DUE + 3 * DAY, comment="on holiday", who=ANNA)
+
+    spoken = reminding(world, days=4)
+
+    assert spoken == [1]
+
+
+def test_a_longer_period_is_reminded_of_anew_from_its_first_rung():
+    world = a_world()
+    world.now = DUE
+    remind_all(world.outside)
+    change_policy(world.outside, PROJECT, {"rotation_period_days": 180}, who=ANNA)
+
+    spoken = reminding(world, days=100)
+
+    assert spoken == [0, -30, -14, -7, -1, 0, 1, 7]
+
+
+def test_a_project_that_is_not_covered_is_not_reminded_of():
+    world = a_world(not_covered_because="it is gone")
+    world.now = DUE
+
+    spoke = remind_all(world.outside)
+
+    assert (spoke, world.told(), world.project.due) == (0, [], None)
+
+
+def by_policy(**changes):
+    return a_world(policy=Policy(mode=Mode.ROTATE, **changes))
+
+
+def test_on_the_due_day_a_rotation_is_started_where_the_policy_says_so():
+    world = by_policy()
+    world.now = DUE
+
+    spoke = remind(world.outside, PROJECT)
+
+    rotation = world.tracker.rotation(PROJECT, world.project.open_rotation)
+    assert (spoke, rotation.requested_by, rotation.requested_at) == (True, BY_POLICY, DUE)
+    assert world.messages.rotation_wakes == [(PROJECT, rotation.rotation_id, 0)]
+    assert world.told() == ["rotation_started"]
+
+
+def test_before_the_due_day_a_policy_that_rotates_only_reminds():
+    world = by_policy()
+    world.now = DUE - DAY
+
+    remind(world.outside, PROJECT)
+
+    assert (rungs(world), world.project.open_rotation) == ([-1], None)
+
+
+def test_an_open_rotation_silences_the_ladder():
+    world = by_policy()
+    world.now = DUE
+    remind(world.outside, PROJECT)
+
+    spoken = reminding(world, days=10)
+
+    assert spoken == []
+
+
+def test_a_rotation_by_policy_that_failed_is_started_again_at_the_next_rung():
+    world = by_policy()
+    world.now = DUE
+    remind(world.outside, PROJECT)
+    first = world.project.open_rotation
+    world.change(world.project, open_rotation=None, next_reminder_at=DUE + DAY)
+    world.wait(DAY)
+
+    remind_all(world.outside)
+
+    assert world.project.open_rotation not in {None, first}
+
+
+def test_a_strategy_that_is_not_carried_out_yet_is_reminded_of_instead():
+    world = by_policy(strategy=Strategy.KMS_ON_DEMAND)
+    world.now = DUE
+
+    remind(world.outside, PROJECT)
+
+    assert (rungs(world), world.project.open_rotation) == ([0], None)
+
+
+def test_several_projects_are_spoken_to_longest_overdue_first():
+    world = a_world()
+    world.put(replace(world.project, project_id="older", next_reminder_at=START, key_since=START - DAY, version=0))
+    world.now = DUE
+
+    spoke = remind_all(world.outside)
+
+    assert (spoke, [notice.project_id for notice in world.tracker.notices]) == (2, ["older", PROJECT])

@@ -1,0 +1,412 @@
+"""Why a key must be kept: each rule alone keeps it, and only when none is left may it go."""
+
+import hashlib
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from chalicelib.domain.arn import KeyArn
+from chalicelib.domain.deployment import SOAK
+from chalicelib.domain.evidence import ClusterEvidence, Evidence, ProjectEvidence, Tally, Unread, tally
+from chalicelib.domain.observed import BackupSchedule, Cluster, Encryption, Settings, Snapshot
+from chalicelib.domain.proof import document
+from chalicelib.domain.records import Key, KeyState, Reason
+from chalicelib.domain.retention import (
+    LOOK_AGAIN,
+    LOOK_AT_LEAST_EVERY,
+    MARGIN,
+    RULES,
+    free_at,
+    judge,
+    needs,
+    next_sweep_at,
+    reasons_to_keep,
+    still_paused,
+)
+
+NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+ARN = KeyArn(account="111122223333", region="eu-west-1", key_id="11111111-1111-1111-1111-111111111111")
+NEXT = "22222222-2222-2222-2222-222222222222"
+FOREIGN = "33333333-3333-3333-3333-333333333333"
+KEY = Key(
+    arn=ARN,
+    state=KeyState.RETIRING,
+    projects=("p1",),
+    first_seen_at=NOW - 400 * DAY,
+    replaced_at=NOW - 100 * DAY,
+    deployed_at=NOW - 99 * DAY,
+)
+MAIN = Cluster(
+    name="main",
+    cluster_id="c1",
+    kind="REPLICASET",
+    state="IDLE",
+    paused=False,
+    encryption=Encryption.AWS,
+    backups=True,
+    point_in_time=True,
+    tier="M10",
+)
+SCHEDULE = BackupSchedule(cluster_id="c1", restore_window_days=7)
+CLEAN_CLUSTER = ClusterEvidence(cluster=MAIN, alive=True, schedule=SCHEDULE, tally=Tally(read=9))
+CLEAN_PROJECT = ProjectEvidence(
+    project_id="p1", settings=Settings(enabled=True, key=NEXT, valid=True), clusters=(CLEAN_CLUSTER,)
+)
+CLEAN = Evidence(key=KEY, gathered_at=NOW, atlas_date=NOW, projects=(CLEAN_PROJECT,))
+BROKEN = Unread(call="snapshots of main", cause="503")
+SNAPSHOT = Snapshot(
+    snapshot_id="s1", status="completed", key=str(ARN), created_at=NOW - 200 * DAY, expires_at=NOW + 5 * DAY
+)
+
+
+def with_key(**changes) -> Evidence:
+    return replace(CLEAN, key=replace(KEY, **changes))
+
+
+def with_project(**changes) -> Evidence:
+    return replace(CLEAN, projects=(replace(CLEAN_PROJECT, **changes),))
+
+
+def with_cluster(**changes) -> Evidence:
+    return with_project(clusters=(replace(CLEAN_CLUSTER, **changes),))
+
+
+def with_tally(**counts) -> Evidence:
+    return with_cluster(tally=Tally(read=9, **counts))
+
+
+def counted(*snapshots, encrypted=True) -> Tally:
+    return tally(Tally(), snapshots, key_id=ARN.key_id, known=frozenset({ARN.key_id, NEXT}), encrypted=encrypted)
+
+
+JUST_REPLACED = {"replaced_at": NOW - DAY, "deployed_at": NOW - DAY}
+PAUSED = replace(MAIN, paused=True)
+NEEDED = [
+    ("current", with_project(settings=Settings(enabled=True, key=str(ARN).upper()))),
+    ("current", with_project(settings=Settings(enabled=False, key=ARN.key_id))),
+    ("rotation", with_project(open_rotation_keys=(ARN.key_id, NEXT))),
+    ("rotation", with_project(open_rotation_keys=(FOREIGN, ARN.key_id))),
+    ("deploying", with_key(deployed_at=None)),
+    ("unknown_use", replace(CLEAN, projects=())),
+    ("unread", replace(CLEAN, unread=(BROKEN,))),
+    ("unread", with_project(unread=(BROKEN,))),
+    ("unread", with_cluster(unread=(BROKEN,))),
+    ("unread", with_cluster(unread=(BROKEN,), alive=False)),
+    ("snapshots", with_tally(of_this_key=1, last_expiry=NOW + DAY)),
+    ("snapshots", with_tally(of_this_key=2, without_expiry=1, last_expiry=NOW + DAY)),
+    ("snapshots", with_cluster(tally=Tally(of_this_key=1), alive=False)),
+    ("snapshots", with_cluster(tally=Tally(of_this_key=1), cluster=replace(MAIN, encryption=Encryption.NONE))),
+    ("unidentified_snapshots", with_tally(unidentified=1)),
+    ("unfinished_snapshots", with_tally(unfinished=1)),
+    ("failed_snapshots", with_tally(failed=1)),
+    ("point_in_time", with_key(**JUST_REPLACED)),
+    ("point_in_time", replace(with_cluster(alive=False), key=replace(KEY, **JUST_REPLACED))),
+    ("name_reused", with_cluster(schedule=replace(SCHEDULE, cluster_id="c2"))),
+    ("region_copies", with_cluster(schedule=replace(SCHEDULE, copy_regions=2))),
+    ("paused", replace(with_cluster(cluster=PAUSED), key=replace(KEY, paused_clusters=("p1/main",)))),
+]
+
+
+@pytest.mark.parametrize(("kind", "seen"), NEEDED)
+def test_each_rule_alone_keeps_the_key_even_after_a_day_of_clean_sweeps(kind, seen):
+    seen = replace(seen, key=replace(seen.key, clean_since=NOW - 9 * DAY, safe_since=NOW - 8 * DAY))
+
+    judged = judge(seen)
+
+    assert [reason.kind for reason in reasons_to_keep(seen, NOW)] == [kind]
+    assert kind in {reason.kind for reason in judged.reasons}
+    assert (judged.clean_since, judged.safe_since) == (None, None)
+
+
+def test_every_rule_has_a_row_here():
+    speaking = {rule for rule in RULES for _, seen in NEEDED if tuple(rule(seen))}
+
+    assert speaking == set(RULES)
+
+
+def test_every_reason_is_shown_in_the_order_of_the_rules():
+    seen = replace(with_tally(of_this_key=1, failed=2), unread=(BROKEN,))
+
+    assert [reason.kind for reason in needs(seen)] == ["unread", "snapshots", "failed_snapshots"]
+
+
+def test_what_nothing_needs_waits_for_confirmation_and_is_safe_a_day_later():
+    first = judge(CLEAN)
+    early = judge(replace(CLEAN, key=first, gathered_at=NOW + MARGIN - timedelta(seconds=1)))
+    late = judge(replace(CLEAN, key=early, gathered_at=NOW + MARGIN))
+
+    assert [r.kind for r in first.reasons] == [r.kind for r in early.reasons] == ["confirmation"]
+    assert (first.clean_since, early.clean_since) == (NOW, NOW)
+    assert (late.reasons, late.safe_since) == ((), NOW + MARGIN)
+
+
+def test_the_confirmation_names_the_moment_it_can_come_and_a_sweep_follows_then():
+    first = judge(CLEAN)
+
+    assert first.reasons[0].until == NOW + MARGIN
+    assert first.next_sweep_at == NOW + MARGIN + timedelta(minutes=1)
+
+
+def test_a_safe_key_stays_safe_since_the_same_moment_and_is_looked_at_weekly():
+    safe = judge(with_key(clean_since=NOW - 9 * DAY, safe_since=NOW - 8 * DAY))
+
+    assert safe.safe_since == NOW - 8 * DAY
+    assert safe.next_sweep_at == NOW + LOOK_AT_LEAST_EVERY
+
+
+@pytest.mark.parametrize("seen", [evidence for kind, evidence in NEEDED if kind == "unread"])
+def test_an_unread_call_starts_the_wait_anew_however_long_all_was_clean(seen):
+    before = judge(CLEAN)
+
+    unsure = judge(replace(seen, key=before, gathered_at=NOW + 9 * DAY))
+    after = judge(replace(CLEAN, key=unsure, gathered_at=NOW + 10 * DAY))
+
+    assert [(r.kind, r.call, r.text) for r in unsure.reasons] == [
+        ("unread", "snapshots of main", "snapshots of main failed: 503")
+    ]
+    assert [r.kind for r in after.reasons] == ["confirmation"]
+    assert after.clean_since == NOW + 10 * DAY
+
+
+def test_every_cluster_of_the_evidence_counts_whichever_list_it_came_from():
+    shard = replace(CLEAN_CLUSTER, cluster=replace(MAIN, name="big", kind="SHARDED"), tally=Tally(of_this_key=1))
+    seen = with_project(clusters=(CLEAN_CLUSTER, shard))
+
+    judged = judge(seen)
+
+    assert [(r.kind, r.cluster) for r in judged.reasons] == [("snapshots", "big")]
+    assert [(c.cluster, c.cluster_id, c.snapshots) for c in judged.clusters] == [("main", "c1", 0), ("big", "c1", 1)]
+
+
+@pytest.mark.parametrize(
+    ("counts", "text", "until"),
+    [
+        ({"of_this_key": 1, "last_expiry": NOW}, "1 snapshot of main need it; the last expires 2027-03-01", NOW),
+        ({"of_this_key": 3, "without_expiry": 1, "last_expiry": NOW}, "3 snapshots of main need it; not all", None),
+        ({"of_this_key": 2, "on_demand": 2}, "2 snapshots of main need it, 2 of them on demand; not all", None),
+    ],
+)
+def test_snapshots_say_how_many_which_and_until_when(counts, text, until):
+    (reason,) = needs(with_tally(**counts))
+
+    assert reason.text.startswith(text)
+    assert reason.until == until
+
+
+def test_the_point_in_time_window_passes_with_its_days_and_the_margin():
+    until = NOW - DAY + 7 * DAY + MARGIN
+    seen = with_key(**JUST_REPLACED)
+
+    (reason,) = needs(seen)
+
+    assert reason.until == until
+    assert needs(replace(seen, gathered_at=until)) == ()
+
+
+def test_a_point_in_time_window_of_unknown_length_keeps_the_key_for_ever():
+    seen = with_cluster(schedule=replace(SCHEDULE, restore_window_days=None))
+
+    assert [(r.kind, r.until) for r in needs(seen)] == [("point_in_time", None)]
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        with_cluster(cluster=replace(MAIN, point_in_time=False), schedule=replace(SCHEDULE, restore_window_days=None)),
+        with_cluster(cluster=replace(MAIN, encryption=Encryption.NONE)),
+        with_cluster(schedule=None),
+    ],
+)
+def test_no_point_in_time_window_concerns_a_cluster_that_keeps_none_under_a_customer_key(seen):
+    assert needs(replace(seen, key=replace(KEY, **JUST_REPLACED))) == ()
+
+
+def test_a_key_that_was_never_replaced_has_no_point_in_time_window_behind_it():
+    assert needs(with_key(replaced_at=None, deployed_at=None)) == ()
+
+
+def test_the_later_clock_is_taken_for_now():
+    assert replace(CLEAN, atlas_date=NOW + HOUR).now == NOW + HOUR
+    assert replace(CLEAN, atlas_date=NOW - HOUR).now == NOW
+    assert replace(CLEAN, atlas_date=None).now == NOW
+
+
+def test_copies_in_other_regions_are_settled_by_a_person_who_attests():
+    seen = with_cluster(schedule=replace(SCHEDULE, copy_regions=1))
+
+    assert needs(replace(seen, key=replace(KEY, attested_at=NOW))) == ()
+
+
+def test_copies_of_a_cluster_without_a_customer_key_keep_nothing():
+    seen = with_cluster(cluster=replace(MAIN, encryption=Encryption.NONE), schedule=replace(SCHEDULE, copy_regions=1))
+
+    assert needs(seen) == ()
+
+
+@pytest.mark.parametrize(
+    ("seen", "still"),
+    [
+        (with_cluster(cluster=PAUSED), True),
+        (with_cluster(cluster=MAIN), False),
+        (with_cluster(cluster=PAUSED, alive=False), False),
+        (with_project(clusters=()), False),
+        (with_project(clusters=(), unread=(BROKEN,)), True),
+    ],
+)
+def test_a_cluster_paused_during_the_swap_counts_until_it_is_seen_running_or_gone(seen, still):
+    seen = replace(seen, key=replace(KEY, paused_clusters=("p1/main",)))
+
+    assert still_paused(seen) == (("p1/main",) if still else ())
+    assert judge(seen).paused_clusters == still_paused(seen)
+
+
+BY_HAND = {"deployed_at": None, "replaced_at": NOW - 100 * DAY}
+
+
+def test_a_key_replaced_by_hand_is_deployed_once_all_was_at_rest_for_the_soak():
+    first = judge(with_key(**BY_HAND))
+    second = judge(replace(CLEAN, key=first, gathered_at=NOW + SOAK / 2))
+    third = judge(replace(CLEAN, key=second, gathered_at=NOW + SOAK))
+
+    assert (first.settled_since, first.deployed_at) == (NOW, None)
+    assert (second.settled_since, second.deployed_at) == (NOW, None)
+    assert third.deployed_at == NOW + SOAK
+    assert first.next_sweep_at == NOW + SOAK
+
+
+def test_the_clusters_paused_while_a_key_replaced_by_hand_settled_are_remembered():
+    judged = judge(replace(with_cluster(cluster=PAUSED), key=replace(KEY, **BY_HAND, settled_since=NOW - SOAK)))
+
+    assert judged.deployed_at == NOW
+    assert judged.paused_clusters == ("p1/main",)
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        with_project(settings=Settings(enabled=True, key=str(ARN), valid=True)),
+        with_project(settings=Settings(enabled=True, key=NEXT, valid=False)),
+        with_project(settings=None, unread=(BROKEN,)),
+        with_project(unread=(BROKEN,)),
+        with_cluster(cluster=replace(MAIN, state="UPDATING")),
+        replace(CLEAN, projects=(CLEAN_PROJECT, replace(CLEAN_PROJECT, project_id="p2", settings=None))),
+        replace(CLEAN, projects=()),
+    ],
+)
+def test_any_unrest_or_doubt_keeps_a_key_replaced_by_hand_from_being_settled(seen):
+    judged = judge(replace(seen, key=replace(KEY, **BY_HAND, settled_since=NOW - SOAK)))
+
+    assert (judged.settled_since, judged.deployed_at) == (None, None)
+    assert "deploying" in {reason.kind for reason in judged.reasons}
+
+
+def test_a_key_with_an_open_rotation_is_left_for_the_rotation_to_settle():
+    seen = with_project(open_rotation_keys=(FOREIGN, NEXT))
+
+    judged = judge(replace(seen, key=replace(KEY, **BY_HAND, settled_since=NOW - SOAK)))
+
+    assert judged.deployed_at is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"state": KeyState.DELETED},
+        {"state": KeyState.CURRENT},
+        {"state": KeyState.DEPLOYING},
+        {"deletion_id": "d1"},
+    ],
+)
+def test_a_key_in_use_or_on_its_way_out_needs_no_sweep(changes):
+    assert next_sweep_at(replace(KEY, **changes), NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("until", "wait"),
+    [
+        ((None,), LOOK_AGAIN),
+        ((NOW + 2 * DAY, None), LOOK_AGAIN),
+        ((NOW + 2 * DAY, NOW + 3 * DAY), 3 * DAY + timedelta(minutes=1)),
+        ((NOW - DAY,), HOUR),
+        ((NOW + 300 * DAY,), LOOK_AT_LEAST_EVERY),
+        ((), LOOK_AT_LEAST_EVERY),
+    ],
+)
+def test_a_key_is_swept_again_when_something_can_have_changed_and_weekly_at_the_least(until, wait):
+    reasons = tuple(Reason(kind="snapshots", text="x", until=moment) for moment in until)
+
+    assert next_sweep_at(replace(KEY, reasons=reasons), NOW) == NOW + wait
+
+
+@pytest.mark.parametrize(
+    ("changes", "free"),
+    [
+        ({"safe_since": NOW}, NOW),
+        ({}, None),
+        ({"reasons": (Reason(kind="unread", text="x"),)}, None),
+        ({"reasons": (Reason(kind="confirmation", text="x", until=NOW),)}, NOW),
+        ({"reasons": (Reason(kind="snapshots", text="x", until=NOW + DAY),)}, NOW + DAY + MARGIN),
+    ],
+)
+def test_the_day_a_key_comes_free_is_told_where_it_can_be_said(changes, free):
+    assert free_at(replace(KEY, **changes)) == free
+
+
+def test_snapshots_of_this_key_are_counted_with_their_last_expiry():
+    later = replace(SNAPSHOT, key=ARN.key_id.upper(), expires_at=NOW + 9 * DAY, on_demand=True)
+    never = replace(SNAPSHOT, expires_at=None, status="failed")
+
+    seen = counted(later, SNAPSHOT, never)
+
+    assert seen == Tally(read=3, of_this_key=3, without_expiry=1, on_demand=1, last_expiry=NOW + 9 * DAY)
+
+
+@pytest.mark.parametrize(
+    ("changes", "counts"),
+    [
+        ({"key": NEXT}, {}),
+        ({"key": NEXT, "status": "queued"}, {}),
+        ({"key": None}, {"unidentified": 1}),
+        ({"key": FOREIGN}, {"unidentified": 1}),
+        ({"key": "gibberish"}, {"unidentified": 1}),
+        ({"key": None, "status": "queued"}, {"unfinished": 1}),
+        ({"key": None, "status": "inProgress"}, {"unfinished": 1}),
+        ({"key": None, "status": "failed"}, {"failed": 1}),
+    ],
+)
+def test_a_snapshot_is_passed_over_only_when_another_known_key_made_it(changes, counts):
+    assert counted(replace(SNAPSHOT, **changes)) == Tally(read=1, **counts)
+
+
+def test_a_snapshot_without_a_key_id_matters_only_where_a_customer_key_may_encrypt():
+    assert counted(replace(SNAPSHOT, key=None), encrypted=False) == Tally(read=1)
+    assert counted(replace(SNAPSHOT, key=FOREIGN), encrypted=False) == Tally(read=1, unidentified=1)
+
+
+@pytest.mark.parametrize("provider", Encryption)
+def test_a_cluster_whose_provider_is_unknown_counts_as_encrypted(provider):
+    evidence = replace(CLEAN_CLUSTER, cluster=replace(MAIN, encryption=provider))
+
+    assert evidence.encrypted == (provider in {Encryption.AWS, Encryption.UNKNOWN})
+
+
+def test_the_proof_holds_what_was_counted_and_is_named_by_its_digest():
+    seen = replace(with_tally(of_this_key=2, last_expiry=NOW), atlas_date=None)
+
+    proof = document(seen, needs(seen))
+
+    written = json.loads(proof.document)
+    assert proof.digest == hashlib.sha256(proof.document.encode()).hexdigest()
+    assert (written["key"], written["atlas_date"]) == (str(ARN), None)
+    assert written["projects"][0]["clusters"][0]["tally"]["of_this_key"] == 2
+    assert [reason["kind"] for reason in written["reasons"]] == ["snapshots"]
+    assert proof.due is None
+
+
+def test_the_same_evidence_gives_the_same_digest_and_any_other_count_another():
+    assert document(CLEAN, ()).digest == document(CLEAN, ()).digest
+    assert document(CLEAN, ()).digest != document(with_tally(failed=1), ()).digest

@@ -1,0 +1,234 @@
+"""What people read: which project or key, since when, and what to do."""
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.domain.arn import KeyArn
+from chalicelib.domain.records import (
+    Key,
+    KeyState,
+    NoticeKind,
+    Policy,
+    Problem,
+    Project,
+    Reason,
+    Rotation,
+    RotationState,
+    Strategy,
+)
+from chalicelib.domain.wording import (
+    atlas_unreachable,
+    day,
+    drift,
+    key_is_needed_again,
+    key_is_safe,
+    notice_id,
+    reminder,
+    rotation_news,
+)
+
+DAY = timedelta(days=1)
+NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
+OLD = KeyArn(account="111122223333", region="eu-west-1", key_id="11111111-1111-1111-1111-111111111111")
+NEW = replace(OLD, key_id="22222222-2222-2222-2222-222222222222")
+PROJECT = Project(
+    project_id="p1",
+    name="Shop",
+    organization="o1",
+    seen_at=NOW,
+    key=OLD,
+    key_since=NOW - 90 * DAY,
+    policy=Policy(recipients=("team@example.com",)),
+)
+ROTATION = Rotation(
+    rotation_id="r1",
+    project_id="p1",
+    state=RotationState.DEPLOYING,
+    strategy=Strategy.NEW_CMK,
+    requested_by="anna",
+    requested_at=NOW,
+    fingerprint="f",
+    old_key=OLD,
+    new_key=NEW,
+    reason="yearly",
+    cancel_requested_by="bert",
+    waiting_for=("the IAM role to be authorized", "more"),
+    error=Problem(code="x", detail="the policy was refused"),
+)
+KEY = Key(
+    arn=OLD,
+    state=KeyState.RETIRING,
+    projects=("p1",),
+    first_seen_at=NOW - DAY,
+    swept_at=NOW,
+    proof_digest="d" * 64,
+    reasons=(Reason(kind="snapshots", text="3 snapshots of main need it"),),
+)
+ROTATION_KINDS = [kind for kind in NoticeKind if kind.startswith("rotation_")]
+
+
+def all_notices(name: str):
+    project = replace(PROJECT, name=name)
+    yield reminder(project, (-1, 0), NOW)
+    yield from (rotation_news(kind, project, ROTATION, NOW) for kind in ROTATION_KINDS)
+    yield drift(project, "key_changed_by_hand", "its key was changed.", NOW)
+    yield atlas_unreachable(project, "503", NOW)
+    yield key_is_safe(KEY)
+    yield key_is_needed_again(KEY)
+
+
+@given(st.one_of(st.text(), st.just("ü" * 300), st.just("Café ☕ €")))
+def test_every_subject_is_ascii_and_short_enough_for_an_email(name):
+    for notice in all_notices(name):
+        assert notice.subject.isascii()
+        assert notice.subject.startswith("Keyturn: ")
+        assert len(notice.subject) <= 100
+
+
+def test_no_two_different_notices_share_an_id():
+    ids = [notice.notice_id for notice in all_notices("Shop")]
+
+    assert len(set(ids)) == len(ids)
+    assert all(re.fullmatch(r"[0-9a-f]{32}", found) for found in ids)
+
+
+def test_the_same_parts_give_the_same_id_and_other_parts_another():
+    assert notice_id("a", 1) == notice_id("a", "1")
+    assert notice_id("a", "b") != notice_id("ab")
+
+
+def test_a_day_that_is_not_known_is_said_to_be_so():
+    assert day(NOW) == "2027-03-01"
+    assert day(None) == "an unknown day"
+
+
+@pytest.mark.parametrize(
+    ("now", "words"),
+    [
+        (NOW - 30 * DAY, "due in 30 days"),
+        (NOW - 30 * DAY + timedelta(hours=1), "due in 30 days"),
+        (NOW - timedelta(hours=1), "due in 1 days"),
+        (NOW, "due today"),
+        (NOW + timedelta(hours=23), "due today"),
+        (NOW + 7 * DAY, "overdue by 7 days"),
+    ],
+)
+def test_a_reminder_says_when_the_rotation_is_due(now, words):
+    notice = reminder(PROJECT, (0,), now)
+
+    assert notice.subject == f"Keyturn: key rotation of Shop is {words}"
+    assert words in notice.text
+
+
+def test_a_reminder_says_which_key_since_when_and_what_to_do():
+    notice = reminder(PROJECT, (-30, -14, -7), NOW)
+
+    assert f"Key: {OLD}\nIn use since: 2026-12-01" in notice.text
+    assert "on 2027-03-01, every 90 days" in notice.text
+    assert "could not be sent: 2." in notice.text
+    assert "POST /v1/projects/p1/rotations" in notice.text
+    assert (notice.rung, notice.key_id, notice.recipients) == (-7, OLD.key_id, ("team@example.com",))
+
+
+def test_a_reminder_that_missed_nothing_says_nothing_of_it():
+    notice = reminder(replace(PROJECT, key=None), (0,), NOW)
+
+    assert "could not be sent" not in notice.text
+    assert notice.key_id is None
+
+
+def test_a_rung_is_spoken_once_a_cycle_and_anew_when_the_due_date_moved():
+    first, repeated = (reminder(PROJECT, (0,), moment).notice_id for moment in (NOW, NOW + DAY))
+    moved = reminder(replace(PROJECT, policy=Policy(rotation_period_days=80)), (0,), NOW).notice_id
+    next_cycle = reminder(replace(PROJECT, key_since=NOW), (0,), NOW).notice_id
+
+    assert first == repeated
+    assert len({first, moved, next_cycle}) == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (NoticeKind.ROTATION_STARTED, ("has been requested", "anna", "yearly", "What to do")),
+        (NoticeKind.ROTATION_DEPLOYING, ("is being deployed", f"do not disable or delete {OLD}", str(NEW))),
+        (NoticeKind.ROTATION_DEPLOYED, ("is done", str(NEW), f"Keep the old key {OLD}")),
+        (NoticeKind.ROTATION_CANCELLED, ("was cancelled", "bert", str(OLD))),
+        (NoticeKind.ROTATION_BLOCKED, ("waits for a person", "the IAM role to be authorized; more", "mend this")),
+        (NoticeKind.ROTATION_FAILED, ("failed", "the policy was refused", f"is not used: {NEW}", "What to do")),
+    ],
+)
+def test_news_of_a_rotation_say_what_happened_and_what_to_do(kind, words):
+    notice = rotation_news(kind, PROJECT, ROTATION, NOW)
+
+    assert [word for word in words if word not in notice.text] == []
+    assert notice.text.startswith("Key rotation of Shop")
+    assert (notice.kind, notice.key_id, notice.recipients) == (kind, NEW.key_id, ("team@example.com",))
+    assert notice.detail == {"rotation_id": "r1", "state": "deploying", "old_key": str(OLD), "new_key": str(NEW)}
+
+
+def test_news_before_a_new_key_exists_are_about_the_old_one():
+    notice = rotation_news(NoticeKind.ROTATION_FAILED, PROJECT, replace(ROTATION, new_key=None, error=None), NOW)
+
+    assert (notice.key_id, notice.detail["new_key"]) == (OLD.key_id, "")
+    assert "Why: unknown" in notice.text
+    assert "A new key was made" not in notice.text
+
+
+def test_a_rotation_requested_without_a_reason_says_so():
+    notice = rotation_news(NoticeKind.ROTATION_STARTED, PROJECT, replace(ROTATION, reason=""), NOW)
+
+    assert "Reason: none given" in notice.text
+
+
+def test_a_deployed_rotation_names_the_paused_clusters():
+    paused = rotation_news(
+        NoticeKind.ROTATION_DEPLOYED, PROJECT, replace(ROTATION, paused_clusters=("attic", "zoo")), NOW
+    )
+    none = rotation_news(NoticeKind.ROTATION_DEPLOYED, PROJECT, ROTATION, NOW)
+
+    assert "still on the old key: attic, zoo." in paused.text
+    assert "aused" not in none.text
+
+
+def test_a_rotation_that_waits_for_something_else_is_told_again():
+    other = replace(ROTATION, waiting_for=("the key to be enabled",))
+    ids = {rotation_news(NoticeKind.ROTATION_BLOCKED, PROJECT, r, NOW).notice_id for r in (ROTATION, other)}
+
+    assert len(ids) == 2
+
+
+@pytest.mark.parametrize(("project", "key_id"), [(PROJECT, OLD.key_id), (replace(PROJECT, key=None), None)])
+def test_drift_is_told_with_its_code_and_that_nothing_was_changed(project, key_id):
+    notice = drift(project, "key_changed_by_hand", "its key was changed.", NOW)
+
+    assert notice.subject == "Keyturn: Shop: key changed by hand"
+    assert "Shop (p1): its key was changed.\nKeyturn has changed nothing." in notice.text
+    assert (notice.detail, notice.key_id) == ({"drift": "key_changed_by_hand"}, key_id)
+
+
+def test_a_project_that_could_not_be_read_is_told_with_the_cause():
+    notice = atlas_unreachable(PROJECT, "clusters: 503", NOW)
+
+    assert notice.kind is NoticeKind.ATLAS_UNREACHABLE
+    assert "could not be read: clusters: 503" in notice.text
+
+
+def test_a_safe_key_is_told_with_its_proof_and_what_to_do():
+    notice = key_is_safe(KEY)
+
+    assert f"Proof: {KEY.proof_digest}" in notice.text
+    assert f"POST /v1/keys/{OLD.key_id}/deletion; another person approves" in notice.text
+    assert (notice.created_at, notice.project_id) == (NOW, "p1")
+
+
+def test_a_key_that_is_needed_again_is_told_with_every_reason():
+    notice = key_is_needed_again(replace(KEY, proof_digest=None, projects=("p1", "p2"), swept_at=None))
+
+    assert "- 3 snapshots of main need it" in notice.text
+    assert "do not delete it" in notice.text
+    assert (notice.detail["proof"], notice.project_id, notice.created_at) == ("", None, KEY.first_seen_at)
