@@ -85,9 +85,7 @@ def lend_compiled(names: Iterable[str], packages: Path, folder: Path, machine: s
             yield f"{name} is not for {machine} and this Python"
         module = PurePosixPath(name)
         stem = module.name.split(".", 1)[0]
-        here = [
-            packages / module.parent / (stem + suffix) for suffix in importlib.machinery.EXTENSION_SUFFIXES
-        ]
+        here = [packages / module.parent / (stem + suffix) for suffix in importlib.machinery.EXTENSION_SUFFIXES]
         twin = next((path for path in here if path.is_file()), None)
         if twin is None:
             yield f"{name} has no twin among the packages installed here"

@@ -114,9 +114,7 @@ def mixed_intrinsics(value: object, where: str = "template") -> Iterator[str]:
             yield from mixed_intrinsics(child, f"{where}[{place}]")
 
 
-def template_complaints(
-    template: Template, *, overlay: Template, generated: Template, runtime: str
-) -> list[str]:
+def template_complaints(template: Template, *, overlay: Template, generated: Template, runtime: str) -> list[str]:
     """Everything wrong with a packaged template, given the overlay and what Chalice makes without it."""
     return [
         *wrong_functions(template, runtime),

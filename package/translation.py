@@ -17,9 +17,7 @@ def translate(template: Template) -> Template:
     for function in of_type(source, FUNCTION).values():
         function["Properties"]["CodeUri"] = "s3://bucket/deployment.zip"
     parameters = {name: found.get("Default", "keyturn/x") for name, found in source["Parameters"].items()}
-    translated: Template = Translator(managed_policy_map={}, sam_parser=Parser()).translate(
-        source, parameters
-    )
+    translated: Template = Translator(managed_policy_map={}, sam_parser=Parser()).translate(source, parameters)
     return translated
 
 

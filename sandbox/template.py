@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped] # PyYAML ships no types; it comes with Chalice's packager
+import yaml
 
 TEMPLATE = Path(__file__).parent.parent / ".chalice" / "resources.yaml"
 

@@ -73,8 +73,8 @@ class Progress:
     last_fired: dict[str, datetime] = field(default_factory=dict)
     stream_iterator: str | None = None
     stream_read: int = 0
-    stream_attempts: int = 0
     kms_calls: deque[dict[str, Any]] = field(default_factory=deque)
+    failures: list[str] = field(default_factory=list)
 
 
 AtlasMaker = Callable[["World"], tuple[AtlasPlace, AtlasTime]]

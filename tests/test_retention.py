@@ -207,10 +207,25 @@ def test_the_point_in_time_window_passes_with_its_days_and_the_margin():
     assert needs(replace(seen, gathered_at=until)) == ()
 
 
-def test_a_point_in_time_window_of_unknown_length_keeps_the_key_for_ever():
+@pytest.mark.parametrize(
+    ("replaced", "deployed", "since"), [(NOW - 9 * DAY, NOW - DAY, NOW - DAY), (NOW - DAY, None, NOW - DAY)]
+)
+def test_the_point_in_time_window_counts_from_the_deployment_where_it_is_known(replaced, deployed, since):
+    seen = with_key(replaced_at=replaced, deployed_at=deployed)
+
+    windows = [reason for reason in needs(seen) if reason.kind == "point_in_time"]
+
+    assert [reason.until for reason in windows] == [since + 7 * DAY + MARGIN]
+    assert "window of main (7 days)" in windows[0].text
+
+
+def test_a_point_in_time_window_of_unknown_length_keeps_the_key_until_it_is_known():
     seen = with_cluster(schedule=replace(SCHEDULE, restore_window_days=None))
 
-    assert [(r.kind, r.until) for r in needs(seen)] == [("point_in_time", None)]
+    (reason,) = needs(seen)
+
+    assert (reason.kind, reason.until) == ("point_in_time", None)
+    assert "of unknown length" in reason.text
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,11 @@ Where the real Atlas' behaviour is not documented, `habits.Habits` names the gue
 another.
 """
 
+from sandbox.atlas.estate import DEFAULT_POLICIES
 from sandbox.atlas.faults import Fault
 from sandbox.atlas.model import BackupPolicy, CannotRestore, PretendSnapshot, ServiceAccount
 from sandbox.atlas.server import PretendAtlas
-from sandbox.atlas.world import DEFAULT_POLICIES, AtlasWorld
+from sandbox.atlas.world import AtlasWorld
 
 __all__ = [
     "DEFAULT_POLICIES",

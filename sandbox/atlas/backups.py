@@ -34,6 +34,7 @@ class Backups:
     def take(self, cluster: Cluster, *, keep: timedelta, frequency: str, description: str = "") -> Snapshot:
         """Begin a snapshot now; its data key is encrypted now, under the key that the cluster uses."""
         now = self._ground.now()
+        finished_at = now + QUEUED_FOR + TAKEN_IN
         snapshot = Snapshot(
             snapshot_id=self._ground.names.object_id(now),
             project_id=cluster.project_id,
@@ -44,14 +45,13 @@ class Backups:
             description=description,
             requested_at=now,
             started_at=now + QUEUED_FOR,
-            finished_at=now + QUEUED_FOR + TAKEN_IN,
-            expires_at=now + QUEUED_FOR + TAKEN_IN + keep,
+            finished_at=finished_at,
+            expires_at=finished_at + keep,
             shards=cluster.shards,
         )
         self._encrypt(snapshot, cluster)
         cluster.snapshots[snapshot.snapshot_id] = snapshot
-        if len(cluster.snapshots) % PRUNED_EVERY == 0:
-            self._prune(cluster)
+        self._prune_sometimes(cluster)
         return snapshot
 
     def existing(self, cluster: Cluster) -> Iterator[Snapshot]:
@@ -61,8 +61,9 @@ class Backups:
 
     def restore(self, snapshot: Snapshot) -> None:
         """Decrypt the snapshot's data key as the project's principal; raises CannotRestore."""
-        if snapshot.status(self._ground.now()) != "completed":
-            raise CannotRestore(f"snapshot {snapshot.snapshot_id} is {snapshot.status(self._ground.now())}")
+        status = snapshot.status(self._ground.now())
+        if status != "completed":
+            raise CannotRestore(f"snapshot {snapshot.snapshot_id} is {status}")
         if snapshot.cmk is None or snapshot.blob is None:
             return
         try:
@@ -97,8 +98,10 @@ class Backups:
         self.take(cluster, keep=longest.keep, frequency=longest.kind)
         self._expect_next(cluster, number)
 
-    def _prune(self, cluster: Cluster) -> None:
-        cluster.snapshots = {snapshot.snapshot_id: snapshot for snapshot in self.existing(cluster)}
+    def _prune_sometimes(self, cluster: Cluster) -> None:
+        cluster.taken += 1
+        if cluster.taken % PRUNED_EVERY == 0:
+            cluster.snapshots = {snapshot.snapshot_id: snapshot for snapshot in self.existing(cluster)}
 
 
 def next_snapshot_at(cluster: Cluster, now: datetime) -> datetime | None:

@@ -3,13 +3,14 @@
 After a swap a cluster stays IDLE for another minute or three: whoever looks at once sees nothing happening.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from secrets import token_bytes
 
 from sandbox.atlas.ground import Ground
 from sandbox.atlas.keys import Keys, KeyTrouble
-from sandbox.atlas.model import NODES_PER_SHARD, Cluster, Node, Project, Rolling
+from sandbox.atlas.model import NODES_PER_SHARD, Cluster, KmsSettings, Node, Project, Rolling
 
 MASTER_KEY_LIFE = timedelta(days=90)
 """Atlas renews MongoDB master keys at least this often."""
@@ -50,11 +51,11 @@ class Deployment:
         """Stop what goes through a cluster (it was paused or deleted); what is done stays done."""
         cluster.rolling, cluster.state = None, "IDLE"
 
-    def _settings_of(self, cluster: Cluster) -> Rolling:
+    def _settings_of(self, cluster: Cluster) -> KmsSettings:
         settings = self._ground.project(cluster.project_id).encryption
         if settings is None:
             raise RuntimeError(f"cluster {cluster.name} encrypts with a key that its project does not have")
-        return Rolling(target=settings.cmk, renew=False)
+        return settings
 
     def _start(self, cluster: Cluster) -> None:
         if cluster.rolling is not None or cluster.encryption != "AWS" or not cluster.running:
@@ -67,10 +68,10 @@ class Deployment:
         self._ground.after(self._ground.minutes(2, 5), partial(self._step, cluster, wanted))
 
     def _wanted(self, cluster: Cluster) -> Rolling | None:
-        target = self._settings_of(cluster).target
+        target = self._settings_of(cluster).cmk
         due = cluster.master_keys_due
         renew = due is not None and due <= self._ground.now()
-        behind = any(node.cmk != target for node in cluster.nodes)
+        behind = any(node.cmk.arn != target.arn for node in cluster.nodes)
         return Rolling(target=target, renew=renew) if behind or renew else None
 
     def _step(self, cluster: Cluster, rolling: Rolling) -> None:
@@ -90,7 +91,8 @@ class Deployment:
             self._finish(cluster, rolling)
 
     def _change(self, node: Node, rolling: Rolling) -> None:
-        master_key = self._keys.unwrap(node.cmk, node.wrapped)
+        old = replace(node.cmk, principal=rolling.target.principal)
+        master_key = self._keys.unwrap(old, node.wrapped)
         if rolling.renew:
             master_key = token_bytes(32)
         node.wrapped = self._keys.wrap(rolling.target, master_key)

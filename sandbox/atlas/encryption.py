@@ -116,7 +116,7 @@ class Encryption:
             text = "AWS KMS is reached through a role; access keys are not accepted any more."
             raise bad_request("AWS_KMS_CREDENTIALS_AUTH_DEPRECATED", text)
         current = project.encryption
-        role_id = block.role_id or (current and current.role_id)
+        role_id = block.role_id or (None if current is None else current.role_id)
         if role_id is not None:
             return _draft(self._role_arn(project, role_id), role_id)
         if current is None:

@@ -1,7 +1,7 @@
 """What exists in the pretend Atlas: organizations, projects, clusters, snapshots and the keys they hang on."""
 
-from dataclasses import dataclass, field
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
@@ -78,6 +78,34 @@ class Node:
     wrapped: bytes
 
 
+class ServiceAccount(NamedTuple):
+    """What somebody logs in to the API with."""
+
+    client_id: str
+    client_secret: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretendSnapshot:
+    """A snapshot as an onlooker sees it now; `key_arn` is None where no customer key is needed."""
+
+    snapshot_id: str
+    project_id: str
+    cluster: str
+    key_arn: str | None
+    status: str
+    created_at: datetime
+    expires_at: datetime
+
+
+class CannotRestore(Exception):
+    """A snapshot that cannot be restored."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 @dataclass(kw_only=True, slots=True)
 class Snapshot:
     """A snapshot. Its status follows from the time; its data key was encrypted by KMS when it began.
@@ -119,6 +147,18 @@ class Snapshot:
     def exists(self, now: datetime) -> bool:
         """Whether it is still kept."""
         return now < self.expires_at
+
+    def seen(self, now: datetime) -> PretendSnapshot:
+        """Show it as an onlooker sees it."""
+        return PretendSnapshot(
+            snapshot_id=self.snapshot_id,
+            project_id=self.project_id,
+            cluster=self.cluster_name,
+            key_arn=None if self.cmk is None else str(self.cmk.arn),
+            status=self.status(now),
+            created_at=self.requested_at,
+            expires_at=self.expires_at,
+        )
 
     def expiry(self, now: datetime) -> datetime:
         """The expiry shown: it moves when the snapshot completes, as recorded answers show."""
@@ -164,6 +204,7 @@ class Cluster:
     renewals: int = 0
     """How often its MongoDB master keys were renewed."""
     snapshots: dict[str, Snapshot] = field(default_factory=dict)
+    taken: int = 0
     schedule_number: int = 0
     """Counts changes of the timetable: what an older one planned is not done any more."""
 
@@ -181,6 +222,11 @@ class Cluster:
     def flex(self) -> bool:
         """Whether it is a flex cluster, which has an API of its own."""
         return self.tier == FLEX
+
+    @property
+    def dedicated(self) -> bool:
+        """Whether it can have a customer key and backups of its own."""
+        return not (self.tenant or self.flex)
 
     @property
     def running(self) -> bool:
@@ -247,32 +293,3 @@ class Project:
     def alive(self) -> list[Cluster]:
         """The clusters that exist."""
         return [cluster for cluster in self.clusters.values() if not cluster.deleted]
-
-
-
-class ServiceAccount(NamedTuple):
-    """What somebody logs in to the API with."""
-
-    client_id: str
-    client_secret: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class PretendSnapshot:
-    """A snapshot as an onlooker sees it now; `key_arn` is None where no customer key is needed."""
-
-    snapshot_id: str
-    project_id: str
-    cluster: str
-    key_arn: str | None
-    status: str
-    created_at: datetime
-    expires_at: datetime
-
-
-class CannotRestore(Exception):
-    """A snapshot that cannot be restored."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason

@@ -7,11 +7,42 @@ from typing import cast
 from sandbox.atlas.refusals import bad_request
 
 _REGIONS = frozenset(
-    """US_EAST_1 US_EAST_2 US_WEST_1 US_WEST_2 CA_CENTRAL_1 CA_WEST_1 MX_CENTRAL_1 SA_EAST_1 EU_NORTH_1
-    EU_WEST_1 EU_WEST_2 EU_WEST_3 EU_CENTRAL_1 EU_CENTRAL_2 EU_SOUTH_1 EU_SOUTH_2 AP_EAST_1 AP_EAST_2
-    AP_NORTHEAST_1 AP_NORTHEAST_2 AP_NORTHEAST_3 AP_SOUTHEAST_1 AP_SOUTHEAST_2 AP_SOUTHEAST_3
-    AP_SOUTHEAST_4 AP_SOUTHEAST_5 AP_SOUTHEAST_6 AP_SOUTHEAST_7 AP_SOUTH_1 AP_SOUTH_2 ME_SOUTH_1
-    ME_CENTRAL_1 AF_SOUTH_1 IL_CENTRAL_1""".split()
+    {
+        "US_EAST_1",
+        "US_EAST_2",
+        "US_WEST_1",
+        "US_WEST_2",
+        "CA_CENTRAL_1",
+        "CA_WEST_1",
+        "MX_CENTRAL_1",
+        "SA_EAST_1",
+        "EU_NORTH_1",
+        "EU_WEST_1",
+        "EU_WEST_2",
+        "EU_WEST_3",
+        "EU_CENTRAL_1",
+        "EU_CENTRAL_2",
+        "EU_SOUTH_1",
+        "EU_SOUTH_2",
+        "AP_EAST_1",
+        "AP_EAST_2",
+        "AP_NORTHEAST_1",
+        "AP_NORTHEAST_2",
+        "AP_NORTHEAST_3",
+        "AP_SOUTHEAST_1",
+        "AP_SOUTHEAST_2",
+        "AP_SOUTHEAST_3",
+        "AP_SOUTHEAST_4",
+        "AP_SOUTHEAST_5",
+        "AP_SOUTHEAST_6",
+        "AP_SOUTHEAST_7",
+        "AP_SOUTH_1",
+        "AP_SOUTH_2",
+        "ME_SOUTH_1",
+        "ME_CENTRAL_1",
+        "AF_SOUTH_1",
+        "IL_CENTRAL_1",
+    }
 )
 _KNOWN_ELSEWHERE = frozenset({"US_GOV_WEST_1", "US_GOV_EAST_1", "CN_NORTH_1", "CN_NORTHWEST_1", "GLOBAL"})
 _OBJECT_ID = re.compile(r"[a-f0-9]{24}")

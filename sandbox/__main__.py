@@ -1,0 +1,33 @@
+"""`python -m sandbox serve` keeps a pretend world running, `python -m sandbox demo` tells the story of one."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what the command line says; gives the exit status."""
+    given = _parser().parse_args(arguments)
+    if given.command == "serve":
+        from sandbox.serve import serve
+
+        return serve(port=given.port, atlas_url=given.atlas_url)
+    from sandbox.demo import tell
+
+    return tell(quiet=given.quiet, as_json=given.json)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    serve = commands.add_parser("serve", help="keep a pretend world running on loopback")
+    serve.add_argument("--port", type=int, default=0, help="of the API; any free one by default")
+    serve.add_argument("--atlas-url", help="an Atlas to use instead of the embedded one")
+    demo = commands.add_parser("demo", help="tell the whole story and prove it")
+    demo.add_argument("--quiet", action="store_true", help="only the end")
+    demo.add_argument("--json", action="store_true", help="one JSON document for scripts")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,204 @@
+"""The API Gateway of the pretend world: a signed request becomes a REST proxy event for `app.app`.
+
+On the same address, unsigned: `/sandbox/clock` and `/sandbox/inbox`.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs, unquote
+from uuid import uuid4
+
+from werkzeug.wrappers import Request, Response
+
+import app as hall
+from sandbox.aws_server import serving
+from sandbox.lambda_shapes import Context, Shape
+from sandbox.runner import Runner
+from sandbox.signatures import Asked, Forbidden, signer_of
+from sandbox.world import World
+
+_SECONDS = 29.0
+_MOST_SECONDS = 100 * 366 * 86400
+_NAME = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What the API answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: str
+
+    def json(self) -> Any:  # noqa: ANN401 - any JSON
+        """The body, read."""
+        return json.loads(self.body)
+
+
+class Api:
+    """The REST API, asked in this process as a caller whose signature was checked, or is taken for granted."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._routes = [(path, _pattern(path)) for path in hall.app.routes]
+
+    def knows(self, method: str, path: str) -> bool:
+        """Whether there is such a route; API Gateway refuses others before anything of ours runs."""
+        found = self._match(path)
+        return found is not None and method in hall.app.routes[found[0]]
+
+    def ask(
+        self,
+        method: str,
+        target: str,
+        body: object = None,
+        *,
+        caller: str,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Ask for `target` (path and query) as the principal `caller`; a body that is no text is written as JSON."""
+        text = body if isinstance(body, str) or body is None else json.dumps(body)
+        said = {"content-type": "application/json", **(headers or {})}
+        with self._world.lock:
+            event = self._event(method, target, text, caller, said)
+            context = Context(function_name="keyturn-api-handler", timeout_seconds=_SECONDS)
+            given = hall.app(event, context)
+        return Answer(status=given["statusCode"], headers=_flat(given), body=str(given.get("body") or ""))
+
+    def _match(self, path: str) -> tuple[str, dict[str, str]] | None:
+        for route, pattern in self._routes:
+            found = pattern.fullmatch(path)
+            if found is not None:
+                return route, {name: unquote(value) for name, value in found.groupdict().items()}
+        return None
+
+    def _event(self, method: str, target: str, body: str | None, caller: str, headers: Mapping[str, str]) -> Shape:
+        path, _, query = target.partition("?")
+        found = self._match(path)
+        if found is None:
+            raise LookupError(f"the API has no route for {path}")
+        many = parse_qs(query, keep_blank_values=True)
+        return {
+            "resource": found[0],
+            "path": path,
+            "httpMethod": method,
+            "headers": dict(headers),
+            "multiValueHeaders": {name: [value] for name, value in headers.items()},
+            "queryStringParameters": {name: values[-1] for name, values in many.items()} or None,
+            "multiValueQueryStringParameters": many or None,
+            "pathParameters": found[1] or None,
+            "stageVariables": None,
+            "requestContext": self._request_context(found[0], path, method, caller),
+            "body": body,
+            "isBase64Encoded": False,
+        }
+
+    def _request_context(self, route: str, path: str, method: str, caller: str) -> Shape:
+        return {
+            "accountId": self._world.aws.account,
+            "apiId": "sandbox",
+            "stage": "live",
+            "requestId": str(uuid4()),
+            "resourcePath": route,
+            "path": path,
+            "httpMethod": method,
+            "protocol": "HTTP/1.1",
+            "identity": {"userArn": caller, "user": caller, "sourceIp": "127.0.0.1", "userAgent": None},
+        }
+
+
+class Door:
+    """A WSGI application: the API behind its signatures, and the sandbox's own two rooms."""
+
+    def __init__(self, world: World, runner: Runner) -> None:
+        self._world = world
+        self._runner = runner
+        self._api = Api(world)
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer one request."""
+        request = Request(environ)
+        target = str(environ.get("REQUEST_URI") or request.full_path)
+        return self._answer(request, target)(environ, start_response)
+
+    def _answer(self, request: Request, target: str) -> Response:
+        path = target.partition("?")[0]
+        own = {
+            ("GET", "/sandbox/clock"): self._tell_time,
+            ("POST", "/sandbox/clock"): self._turn_clock,
+            ("GET", "/sandbox/inbox"): self._show_inbox,
+        }
+        room = own.get((request.method, path))
+        if room is not None:
+            return room(request)
+        if not self._api.knows(request.method, path):
+            return _json({"message": "Missing Authentication Token"}, 403)
+        try:
+            caller = self._caller(request, target)
+            body = request.get_data().decode()
+        except Forbidden as no:
+            return _json({"message": str(no)}, 403)
+        except UnicodeDecodeError:
+            return _json({"message": "the body is not UTF-8"}, 400)
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        answer = self._api.ask(request.method, target, body or None, caller=caller, headers=headers)
+        return Response(answer.body, answer.status, dict(answer.headers))
+
+    def _caller(self, request: Request, target: str) -> str:
+        asked = Asked(
+            method=request.method,
+            url=f"http://{request.host}{target}",
+            headers={name.lower(): value for name, value in request.headers.items()},
+            body=request.get_data(),
+        )
+        key = signer_of(asked, self._world.aws.secret_of, self._world.aws.region)
+        caller = self._world.aws.caller_of(key)
+        if caller is None:
+            raise Forbidden("The security token included in the request is expired")
+        return caller.arn
+
+    def _tell_time(self, _request: Request) -> Response:
+        return _json({"now": _written(self._world.clock.now())})
+
+    def _turn_clock(self, request: Request) -> Response:
+        body = request.get_json(force=True, silent=True)
+        seconds = body.get("advance_seconds") if isinstance(body, dict) else None
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= _MOST_SECONDS:
+            return _json({"message": 'the body is {"advance_seconds": a number, not negative}'}, 400)
+        with self._world.lock:
+            self._runner.run_until(self._world.clock.now() + timedelta(seconds=seconds))
+        return self._tell_time(request)
+
+    def _show_inbox(self, _request: Request) -> Response:
+        return _json(self._world.aws.inbox())
+
+
+def open_door(world: World, runner: Runner, port: int = 0) -> AbstractContextManager[str]:
+    """Serve the API on loopback; gives its address."""
+    return serving(Door(world, runner), port)
+
+
+def _pattern(route: str) -> re.Pattern[str]:
+    parts = [f"(?P<{part[1:-1]}>[^/]+)" if _NAME.fullmatch(part) else re.escape(part) for part in route.split("/")]
+    return re.compile("/".join(parts))
+
+
+def _flat(given: Mapping[str, Any]) -> dict[str, str]:
+    return {**(given.get("headers") or {}), **{n: v[0] for n, v in (given.get("multiValueHeaders") or {}).items()}}
+
+
+def _json(shape: object, status: int = 200) -> Response:
+    return Response(json.dumps(shape, default=_plain), status, content_type="application/json")
+
+
+def _plain(value: object) -> str:
+    return _written(value) if isinstance(value, datetime) else str(value)
+
+
+def _written(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,70 @@
+"""When schedules fire: their rates are those that app.py declares, their positions are kept in the world.
+
+Four of them (remind, track, retire, relay) find their work in the table's time index and nowhere else. A firing
+that would find nothing there is left out, which is what lets a virtual year pass in seconds; once a day they run
+all the same.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from app import app
+from sandbox.world import Progress
+
+FINDS_WORK: Mapping[str, frozenset[str]] = {
+    "remind": frozenset({"reminder"}),
+    "track": frozenset({"sweep", "rotation"}),
+    "retire": frozenset({"deletion"}),
+    "relay": frozenset({"notice"}),
+}
+"""Per function the kinds in the time index that it looks for; a function that is not named always has work."""
+
+_ALL_THE_SAME = timedelta(days=1)
+_RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
+
+
+def rates() -> dict[str, timedelta]:
+    """Per function how often app.py wants it; raises ValueError for an expression that is not a rate."""
+    declared = [(one.name, getattr(one, "schedule_expression", None)) for one in app.event_sources]
+    return {str(name): _rate(expression) for name, expression in declared if expression is not None}
+
+
+def _rate(expression: object) -> timedelta:
+    found = _RATE.fullmatch(str(expression))
+    if found is None:
+        raise ValueError(f"the sandbox knows schedules of the form rate(…) only, not {expression}")
+    return timedelta(**{f"{found[2]}s": int(found[1])})
+
+
+class Rhythms:
+    """Knows which schedule fires next; what is due is given as the earliest moment per kind of work."""
+
+    def __init__(self, progress: Progress, start: datetime) -> None:
+        self._progress = progress
+        self._rates = rates()
+        for name in self._rates:
+            progress.next_tick.setdefault(name, start)
+
+    def next_firing(self, due: Mapping[str, datetime]) -> tuple[datetime, str]:
+        """The next firing that could do something, and whose it is."""
+        return min((self._firing(name, due), name) for name in self._rates)
+
+    def _firing(self, name: str, due: Mapping[str, datetime]) -> datetime:
+        tick = self._progress.next_tick[name]
+        kinds = FINDS_WORK.get(name)
+        if kinds is None:
+            return tick
+        last = self._progress.last_fired.get(name)
+        wanted = [due[kind] for kind in kinds if kind in due] + [tick if last is None else last + _ALL_THE_SAME]
+        return self._on_the_beat(name, max(tick, min(wanted)))
+
+    def _on_the_beat(self, name: str, wanted: datetime) -> datetime:
+        tick, rate = self._progress.next_tick[name], self._rates[name]
+        beats = -((tick - wanted) // rate)
+        return tick + beats * rate
+
+    def fired(self, name: str, at: datetime) -> None:
+        """Note a firing, so that the next one is a whole beat later."""
+        self._progress.last_fired[name] = at
+        self._progress.next_tick[name] = at + self._rates[name]

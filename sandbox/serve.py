@@ -1,0 +1,76 @@
+"""Keeps a pretend world running on loopback until somebody stops it."""
+
+import json
+import logging
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from threading import Event, Thread
+
+import app as hall
+from sandbox.door import open_door
+from sandbox.pretend import Embedded, elsewhere
+from sandbox.runner import Runner
+from sandbox.world import World
+
+_PAUSE = 0.05
+"""Real seconds between two looks for work that came from outside without the clock being turned."""
+
+
+def serve(*, port: int, atlas_url: str | None) -> int:
+    """Print one JSON line when all of it is ready; SIGTERM and ctrl-C stop it."""
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    speak_to_stderr()
+    make_atlas = elsewhere(atlas_url) if atlas_url else Embedded()
+    with World(make_atlas, start=datetime.now(tz=UTC).replace(microsecond=0)) as world:
+        runner = Runner(world)
+        runner.run_until(world.clock.now())
+        with open_door(world, runner, port) as api, _pumping(world, runner, stop):
+            print(json.dumps(_announcement(world, api)), flush=True)
+            stop.wait()
+    return 0
+
+
+def speak_to_stderr() -> None:
+    """Move the functions' log lines away from stdout, which belongs to the sandbox's own answers."""
+    for handler in hall.logger.handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setStream(sys.stderr)
+
+
+def _announcement(world: World, api: str) -> dict[str, object]:
+    admin = world.aws.admin
+    return {
+        "api": api,
+        "aws": world.aws.address,
+        "atlas": world.place.address,
+        "console": None,
+        "table": world.resources["TrackerTable"]["name"],
+        "alerts_topic": world.resources["AlertsTopic"]["arn"],
+        "event_bus": world.resources["EventBus"]["name"],
+        "admin": {"access_key_id": admin.access_key_id, "secret_access_key": admin.secret_access_key},
+        "operators": [asdict(operator) for operator in world.operators],
+    }
+
+
+@contextmanager
+def _pumping(world: World, runner: Runner, stop: Event) -> Iterator[None]:
+    """Do at once what a request or a call to AWS from outside has set in motion."""
+
+    def pump() -> None:
+        while not stop.wait(_PAUSE):
+            with world.lock:
+                runner.settle()
+
+    thread = Thread(target=pump, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
