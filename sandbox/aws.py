@@ -21,12 +21,12 @@ from sandbox.aws_door import Door
 from sandbox.aws_people import Expired, People, User
 from sandbox.aws_post import Post
 from sandbox.aws_provision import Made, Template
-from sandbox.aws_server import serving
 from sandbox.aws_table import Tables, Tokens
 from sandbox.aws_time import moto_on
 from sandbox.clock import VirtualClock
 from sandbox.kms_callers import Caller
 from sandbox.strict_kms import StrictKms
+from sandbox.web import serving
 
 __all__ = ["Depth", "PretendAws", "User"]
 

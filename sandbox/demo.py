@@ -1,9 +1,10 @@
-"""The whole story: four projects over fifteen virtual months, and the proof that nothing was lost.
+"""The whole story: four projects over nine virtual months, and the proof that nothing was lost.
 
 Two projects rotate by policy, one by requests of a person, one cannot at all. Whatever key becomes free is
 requested for deletion by Ada and approved by Grace.
 """
 
+import gc
 import json
 import logging
 from collections.abc import Iterable, Iterator
@@ -21,11 +22,13 @@ from sandbox.cast import SOON_GONE, Stage, stage
 from sandbox.door import Answer, Api
 from sandbox.runner import Runner
 
-DAYS = 456
+DAYS = 270
 _REQUESTS_AT = "-7"
 """The rung of the ladder at which Ada asks for a rotation."""
 _WEEK = 7
 _ACCEPTED = 202
+_LAST_SNAPSHOTS = timedelta(hours=3)
+"""What the snapshots begun on the last day need to be done."""
 
 
 @dataclass(kw_only=True)
@@ -39,6 +42,7 @@ class Story:
     asked_by_people: str
     heard: int = 0
     requests: int = 0
+    given_up: int = 0
     asked_for: set[str] = field(default_factory=set)
 
     def say(self, text: str) -> None:
@@ -50,7 +54,8 @@ class Story:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         caller = self.stage.world.operators[person].arn
         answer = self.api.ask(method, target, body, caller=caller, headers=named)
-        self.runner.settle()
+        if method != "GET":
+            self.runner.settle()
         return answer
 
     def hear(self) -> None:
@@ -81,12 +86,13 @@ class Story:
                 self._delete(key["key_id"])
 
     def _delete(self, key_id: str) -> None:
+        self.asked_for.add(key_id)
         asked = self.ask(0, "POST", f"/v1/keys/{key_id}/deletion", {"reason": "nothing needs it"})
         if asked.status != _ACCEPTED:
             self.say(f"Ada requests the deletion of {key_id}: refused: {asked.json()['detail']}")
             return
         deletion = asked.json()
-        self.asked_for.add(key_id)
+        self.given_up += 1
         target = f"/v1/deletions/{deletion['deletion_id']}/approval"
         approved = self.ask(1, "POST", target, {"digest": deletion["digest"]})
         self.say(f"[bold]Ada requests the deletion of {key_id}, Grace approves[/]: {approved.status}")
@@ -110,8 +116,9 @@ class Story:
 
 def tell(*, quiet: bool, as_json: bool) -> int:
     """Tell the story on stdout; gives 0 when every promise was kept, else 1."""
-    console = Console(quiet=quiet or as_json)
+    console = Console(quiet=quiet or as_json, soft_wrap=True)
     with _silence(), stage() as set_up:
+        gc.freeze()  # what the libraries hold never dies: looking through it again and again takes time only
         story = _begin(set_up, console)
         _live(story)
         outcome = _prove(story)
@@ -153,8 +160,9 @@ def _begin(set_up: Stage, console: Console) -> Story:
     story = Story(stage=set_up, runner=runner, api=api, console=console, asked_by_people=orders)
     runner.run_until(begin)
     story.say("[bold]Keyturn is installed[/] and sees its four projects")
-    for project_id in (payments, analytics):
-        story.ask(0, "PATCH", f"/v1/projects/{project_id}/policy", {"mode": "rotate"})
+    for project_id, foreign in ((payments, True), (analytics, False)):
+        body = {"mode": "rotate", "delete_foreign_keys": foreign}
+        story.ask(0, "PATCH", f"/v1/projects/{project_id}/policy", body)
     story.request(playground)
     story.request(orders)
     return story
@@ -164,13 +172,15 @@ def _live(story: Story) -> None:
     begin = story.stage.world.clock.now()
     bar = Progress(console=Console(stderr=True, quiet=story.console.quiet), transient=True)
     with bar:
-        task: TaskID = bar.add_task("fifteen months", total=DAYS)
+        task: TaskID = bar.add_task("nine months", total=DAYS)
         for day in range(1, DAYS + 1):
             story.runner.run_until(begin + timedelta(days=day))
             story.hear()
             if day % _WEEK == 0:
                 story.tidy()
             bar.advance(task)
+    story.runner.run_until(story.stage.world.clock.now() + _LAST_SNAPSHOTS)
+    story.hear()
 
 
 def _prove(story: Story) -> dict[str, Any]:
@@ -191,7 +201,7 @@ def _prove(story: Story) -> dict[str, Any]:
         "now": story.stage.world.clock.now().isoformat(),
         "restored": restored,
         "rotations_deployed": deployed,
-        "deletions_requested": len(story.asked_for),
+        "deletions_requested": story.given_up,
         "notices": story.heard,
         "broken": broken,
     }

@@ -16,10 +16,11 @@ from uuid import uuid4
 from werkzeug.wrappers import Request, Response
 
 import app as hall
-from sandbox.aws_server import serving
+from sandbox import lambda_shapes
 from sandbox.lambda_shapes import Context, Shape
 from sandbox.runner import Runner
 from sandbox.signatures import Asked, Forbidden, signer_of
+from sandbox.web import serving
 from sandbox.world import World
 
 _SECONDS = 29.0
@@ -67,7 +68,7 @@ class Api:
         with self._world.lock:
             event = self._event(method, target, text, caller, said)
             context = Context(function_name="keyturn-api-handler", timeout_seconds=_SECONDS)
-            given = hall.app(event, context)
+            given = lambda_shapes.run(hall.app, event, context)
         return Answer(status=given["statusCode"], headers=_flat(given), body=str(given.get("body") or ""))
 
     def _match(self, path: str) -> tuple[str, dict[str, str]] | None:

@@ -155,7 +155,7 @@ class Runner:
         """Call a function as Lambda does; None when it raised."""
         context = Context(function_name=f"keyturn-{name}", timeout_seconds=_LONGEST)
         try:
-            answer = getattr(hall, name)(event, context)
+            answer = lambda_shapes.run(getattr(hall, name), event, context)
         except Exception as problem:  # noqa: BLE001 - whatever a function raises, Lambda goes on
             self.failures.append(
                 f"{self._world.clock.now():%Y-%m-%d %H:%M} {name}: {type(problem).__name__}: {problem}"

@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from threading import Event, Thread
 
 import app as hall
+from sandbox.cast import SOON_GONE, stage
 from sandbox.door import open_door
-from sandbox.pretend import Embedded, elsewhere
+from sandbox.pretend import elsewhere
 from sandbox.runner import Runner
 from sandbox.world import World
 
@@ -22,18 +23,32 @@ _PAUSE = 0.05
 
 def serve(*, port: int, atlas_url: str | None) -> int:
     """Print one JSON line when all of it is ready; SIGTERM and ctrl-C stop it."""
-    stop = Event()
+    stop, own = Event(), sys.stdout
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     speak_to_stderr()
-    make_atlas = elsewhere(atlas_url) if atlas_url else Embedded()
-    with World(make_atlas, start=datetime.now(tz=UTC).replace(microsecond=0)) as world:
+    with _open(atlas_url) as world:
         runner = Runner(world)
         runner.run_until(world.clock.now())
         with open_door(world, runner, port) as api, _pumping(world, runner, stop):
-            print(json.dumps(_announcement(world, api)), flush=True)
+            print(json.dumps(_announcement(world, api)), file=own, flush=True)
             stop.wait()
     return 0
+
+
+@contextmanager
+def _open(atlas_url: str | None) -> Iterator[World]:
+    """A world at the present moment, on another's Atlas or on our own with somebody in it."""
+    start = datetime.now(tz=UTC).replace(microsecond=0)
+    if atlas_url is not None:
+        with World(elsewhere(atlas_url), start=start) as world:
+            yield world
+        return
+    with stage(start) as set_up:
+        payments, playground = set_up.add_project("payments"), set_up.add_project("playground")
+        set_up.atlas.add_cluster(payments, "ledger", policies=SOON_GONE)
+        set_up.atlas.add_cluster(playground, "toys", tier="M0")
+        yield set_up.world
 
 
 def speak_to_stderr() -> None:

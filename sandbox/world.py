@@ -152,7 +152,6 @@ class World:
             "ALERTS_TOPIC_ARN": self.resources["AlertsTopic"]["arn"],
             "ESCALATIONS_TOPIC_ARN": self.resources["EscalationsTopic"]["arn"],
             "EVENT_BUS_NAME": self.resources["EventBus"]["name"],
-            "POWERTOOLS_METRICS_DISABLED": "true",
         }
 
 

@@ -17,6 +17,7 @@ from chalicelib.domain.retention import (
     LOOK_AGAIN,
     LOOK_AT_LEAST_EVERY,
     MARGIN,
+    PASSING,
     RULES,
     free_at,
     judge,
@@ -119,7 +120,19 @@ def test_each_rule_alone_keeps_the_key_even_after_a_day_of_clean_sweeps(kind, se
 
     assert [reason.kind for reason in reasons_to_keep(seen, NOW)] == [kind]
     assert kind in {reason.kind for reason in judged.reasons}
-    assert (judged.clean_since, judged.safe_since) == (None, None)
+    forgotten = (None, None) if kind != PASSING else (NOW - 9 * DAY, NOW - 8 * DAY)
+    assert (judged.clean_since, judged.safe_since) == forgotten
+
+
+def test_a_running_snapshot_holds_the_key_for_an_hour_and_forgets_nothing():
+    seen = with_tally(unfinished=1)
+    safe = replace(seen.key, clean_since=NOW - 9 * DAY, safe_since=NOW - 8 * DAY)
+
+    judged = judge(replace(seen, key=safe))
+
+    assert [reason.kind for reason in judged.reasons] == [PASSING]
+    assert judged.next_sweep_at == NOW + timedelta(hours=1)
+    assert judged.safe_since == safe.safe_since
 
 
 def test_every_rule_has_a_row_here():

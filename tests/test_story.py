@@ -26,6 +26,7 @@ def life():
         for day in range(1, 121):
             Runner(set_up.world).run_until(begin + timedelta(days=day))
             days.append(ask(set_up, api, "GET", f"/v1/keys/{old_key.rpartition('/')[2]}"))
+        runner.run_until(set_up.world.clock.now() + timedelta(hours=3))  # the last snapshots come to their end
         yield Life(set_up, api, runner, project_id, old_key, days)
 
 
@@ -75,9 +76,10 @@ def test_the_reminders_before_the_due_day_were_spoken_once_each_and_in_order(lif
 def test_the_rotation_started_by_policy_and_was_deployed(life):
     rotations = life.ask(f"/v1/projects/{life.project_id}/rotations")["items"]
 
-    assert [rotation["state"] for rotation in rotations] == ["deployed"]
-    assert rotations[0]["requested_by"] == "keyturn policy"
-    assert rotations[0]["old_key"] == life.old_key
+    first = min(rotations, key=lambda rotation: rotation["requested_at"])
+    assert first["state"] == "deployed"
+    assert first["requested_by"] == "keyturn policy"
+    assert first["old_key"] == life.old_key
 
 
 def test_atlas_uses_the_new_key_and_the_cycle_has_begun_anew(life):

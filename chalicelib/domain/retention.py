@@ -20,6 +20,10 @@ LOOK_AT_LEAST_EVERY = timedelta(days=7)
 LOOK_AGAIN = timedelta(hours=24)
 _SOON = timedelta(hours=1)
 
+PASSING = "unfinished_snapshots"
+"""Passes within the hour and is most often a snapshot made with the next key: while it lasts the key stays, but
+what earlier sweeps found is not forgotten for it."""
+
 Rule = Callable[[Evidence], Iterable[Reason]]
 
 
@@ -106,7 +110,7 @@ def snapshots_unfinished(seen: Evidence) -> Iterable[Reason]:
     """A snapshot that is queued or running shows its key only once it is complete; a failed one may never."""
     for project_id, cluster in seen.clusters():
         for kind, count, how in (
-            ("unfinished_snapshots", cluster.tally.unfinished, "queued or running"),
+            (PASSING, cluster.tally.unfinished, "queued or running"),
             ("failed_snapshots", cluster.tally.failed, "failed, with no key shown"),
         ):
             if count:
@@ -235,7 +239,9 @@ def judge(seen: Evidence) -> Key:
     seen = replace(seen, key=key)
     now = seen.gathered_at
     reasons = reasons_to_keep(seen, now)
-    clean = not [r for r in reasons if r.kind != "confirmation"]
+    kinds = {reason.kind for reason in reasons}
+    clean = not kinds - {"confirmation"}
+    waits = kinds == {PASSING}
     judged = replace(
         key,
         reasons=reasons,
@@ -250,8 +256,8 @@ def judge(seen: Evidence) -> Key:
             for project_id, cluster in seen.clusters()
         ),
         swept_at=now,
-        clean_since=(key.clean_since or now) if clean else None,
-        safe_since=None if reasons else (key.safe_since or now),
+        clean_since=key.clean_since if waits else (key.clean_since or now) if clean else None,
+        safe_since=key.safe_since if waits else None if reasons else (key.safe_since or now),
         paused_clusters=still_paused(seen),
     )
     return replace(judged, next_sweep_at=next_sweep_at(judged, now))
@@ -293,6 +299,8 @@ def next_sweep_at(key: Key, now: datetime) -> datetime | None:
     kinds = {reason.kind for reason in key.reasons}
     if kinds & {"deploying"}:
         return now + SOAK
+    if kinds == {PASSING}:
+        return now + _SOON
     untils = [reason.until for reason in key.reasons]
     if None in untils:
         return now + LOOK_AGAIN

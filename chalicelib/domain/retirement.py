@@ -13,6 +13,7 @@ from chalicelib.domain.evidence import Evidence
 from chalicelib.domain.observed import KeyStatus
 from chalicelib.domain.records import Deletion, Key, KeyState, Reason
 from chalicelib.domain.records import DeletionState as State
+from chalicelib.domain.retention import PASSING
 
 LOOK_EVERY = timedelta(hours=22)
 """How often an open deletion is looked at: a need is found within 24 hours, the schedule's own period included."""
@@ -32,7 +33,7 @@ WINDOW_DAYS = 30
 _SAME = timedelta(minutes=1)
 """How far two spellings of one date may be apart."""
 
-_WAITS = frozenset({"unread", "confirmation"})
+_WAITS = frozenset({"unread", "confirmation", PASSING})
 _INVALID = "invalid_settings"
 
 

@@ -146,7 +146,7 @@ def key_shape(key: Key) -> Shape:
         "state": key.state,
         "projects": list(key.projects),
         "created_by_us": key.created_by_us,
-        "safe_to_delete": key.safe_since is not None and not reasons,
+        "safe_to_delete": key.safe_since is not None and not reasons and key.state is not KeyState.DELETED,
         "reasons": [_reason(reason) for reason in reasons],
         "clusters": [
             {

@@ -16,8 +16,8 @@ from sandbox.atlas.faults import Fault, first_striking
 from sandbox.atlas.operations import API, OPERATIONS, Operation
 from sandbox.atlas.refusals import Refusal, no_such_resource, not_allowed
 from sandbox.atlas.tokens import Tokens
-from sandbox.atlas.web import serving
 from sandbox.atlas.world import AtlasWorld
+from sandbox.web import serving
 
 TOKEN_PATH = "/api/oauth/token"  # noqa: S105 - a path, not a secret
 _TOKEN_CALL = f"POST {TOKEN_PATH}"
