@@ -8,7 +8,7 @@ import pytest
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.key_policy import compose_policy
 from chalicelib.domain.observed import Cluster, Encryption, KeyDescription, KeyStatus, Settings
-from chalicelib.domain.preflight import CHECKS, PreflightFacts, problem_of, run_checks, wanted_arn
+from chalicelib.domain.preflight import CHECKS, PreflightFacts, problem_of, run_checks
 from chalicelib.domain.records import Check, Rotation, RotationState, Strategy
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
@@ -140,8 +140,3 @@ def test_every_fault_is_told_in_one_sentence_under_the_code_of_the_first():
     assert problem.code == "role_authorized"
     assert "authorize it; its spec is RSA_4096" in problem.detail
     assert "SIGN_VERIFY" in problem.detail
-
-
-def test_the_full_name_of_the_brought_key_comes_from_kms():
-    assert wanted_arn(DESCRIBED) == WANTED
-    assert wanted_arn(None) is None

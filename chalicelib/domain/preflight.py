@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.key_policy import UnreadablePolicy, missing_permissions
 from chalicelib.domain.observed import Cluster, Encryption, KeyDescription, KeyStatus, Settings
 from chalicelib.domain.records import Check, Problem, Rotation
@@ -155,11 +154,6 @@ def problem_of(checks: tuple[Check, ...]) -> Problem | None:
     if not failed:
         return None
     return Problem(code=failed[0].name, detail="; ".join(check.text for check in failed))
-
-
-def wanted_arn(facts_key: KeyDescription | None) -> KeyArn | None:
-    """The full name of the brought key."""
-    return facts_key.arn if facts_key is not None else None
 
 
 def _check(name: str, passed: bool, text: str, *, otherwise: str | None = None) -> Check:  # noqa: FBT001 - the result itself

@@ -24,7 +24,8 @@ def day(moment: datetime | None) -> str:
     return f"{moment:%Y-%m-%d}" if moment is not None else "an unknown day"
 
 
-def _subject(text: str) -> str:
+def subject_line(text: str) -> str:
+    """A subject as SNS takes it: printable, at most 100 characters."""
     return text.encode("ascii", "replace").decode()[:_SUBJECT]
 
 
@@ -38,7 +39,7 @@ def reminder(project: Project, rungs: tuple[int, ...], now: datetime) -> Notice:
     return Notice(
         notice_id=notice_id("reminder", project.project_id, cycle_start(project), due, rungs[-1]),
         kind=NoticeKind.REMINDER,
-        subject=_subject(f"Keyturn: key rotation of {project.name} is {when}"),
+        subject=subject_line(f"Keyturn: key rotation of {project.name} is {when}"),
         text=(
             f"The encryption key of Atlas project {project.name} ({project.project_id}) is {when} for rotation"
             f" (on {day(due)}, every {period_days(project)} days).\n"
@@ -60,7 +61,7 @@ def rotation_news(kind: NoticeKind, project: Project, rotation: Rotation, now: d
     return Notice(
         notice_id=notice_id(kind, rotation.rotation_id, rotation.state, *rotation.waiting_for[:1]),
         kind=kind,
-        subject=_subject(f"Keyturn: {headline}"),
+        subject=subject_line(f"Keyturn: {headline}"),
         text=f"{headline[0].upper()}{headline[1:]} (project {project.project_id}).\n{body}",
         created_at=now,
         project_id=project.project_id,
@@ -130,7 +131,7 @@ def drift(project: Project, code: str, text: str, now: datetime) -> Notice:
     return Notice(
         notice_id=notice_id("drift", project.project_id, code, now),
         kind=NoticeKind.DRIFT,
-        subject=_subject(f"Keyturn: {project.name}: {code.replace('_', ' ')}"),
+        subject=subject_line(f"Keyturn: {project.name}: {code.replace('_', ' ')}"),
         text=f"Project {project.name} ({project.project_id}): {text}\nKeyturn has changed nothing.",
         created_at=now,
         project_id=project.project_id,
@@ -145,7 +146,7 @@ def atlas_unreachable(project: Project, text: str, now: datetime) -> Notice:
     return Notice(
         notice_id=notice_id("unreachable", project.project_id, text, now),
         kind=NoticeKind.ATLAS_UNREACHABLE,
-        subject=_subject(f"Keyturn: {project.name} could not be read"),
+        subject=subject_line(f"Keyturn: {project.name} could not be read"),
         text=f"Project {project.name} ({project.project_id}) could not be read: {text}",
         created_at=now,
         project_id=project.project_id,
@@ -181,7 +182,7 @@ def _about_key(kind: NoticeKind, key: Key, headline: str, body: str) -> Notice:
     return Notice(
         notice_id=notice_id(kind, key.arn, moment),
         kind=kind,
-        subject=_subject(f"Keyturn: {headline}"),
+        subject=subject_line(f"Keyturn: {headline}"),
         text=f"{headline[0].upper()}{headline[1:]}.\n{body}",
         created_at=moment,
         key_id=key.arn.key_id,

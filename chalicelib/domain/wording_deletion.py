@@ -9,10 +9,7 @@ from datetime import datetime
 from chalicelib.domain.guarding import KeyCall
 from chalicelib.domain.records import Deletion, DeletionState, Key, Notice, NoticeKind, Project, Reason
 from chalicelib.domain.retirement import quarantine_ends
-from chalicelib.domain.wording import day, notice_id
-
-_SUBJECT = 100
-"""What SNS allows as the subject of an email."""
+from chalicelib.domain.wording import day, notice_id, subject_line
 
 
 def deletion_requested(deletion: Deletion, key: Key, projects: tuple[Project, ...], now: datetime) -> Notice:
@@ -196,7 +193,7 @@ def _about_deletion(  # noqa: PLR0913 - what, about what, for whom, when; and th
     return Notice(
         notice_id=notice_id(kind, deletion.deletion_id, deletion.state),
         kind=kind,
-        subject=_subject(headline),
+        subject=subject_line(f"Keyturn: {headline}"),
         text=f"{headline[0].upper()}{headline[1:]}.\nKey: {key.arn}\n{_projects(key, projects)}\n{body}",
         created_at=now,
         project_id=_only(key.projects),
@@ -228,7 +225,7 @@ def _about_call(  # noqa: PLR0913 - what, about what, for whom, when; and the tw
     return Notice(
         notice_id=notice_id(kind, call.event_id, key.arn),
         kind=kind,
-        subject=_subject(headline),
+        subject=subject_line(f"Keyturn: {headline}"),
         text=(
             f"{headline[0].upper()}{headline[1:]}.\nKey: {key.arn} ({key.state})\n{_projects(key, projects)}\n"
             f"Called by: {call.actor}\nAccount: {call.account}\nAt: {_minute(call.at or now)}\n"
@@ -279,7 +276,3 @@ def _list(reasons: Iterable[Reason]) -> str:
 
 def _minute(moment: datetime | None) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC" if moment is not None else "an unknown moment"
-
-
-def _subject(headline: str) -> str:
-    return f"Keyturn: {headline}".encode("ascii", "replace").decode()[:_SUBJECT]

@@ -1,7 +1,16 @@
-"""Locates: which projects know a key, and KMS in the account and region where a key lives."""
+"""Locates: projects by name or by key, and KMS in the account and region where a key lives."""
 
 from chalicelib.domain.records import Key, Project
+from chalicelib.domain.refusals import No, Refusal
 from chalicelib.usecases.ports import Keys, Outside
+
+
+def project_named(outside: Outside, project_id: str) -> Project:
+    """The project that a person names; raises Refusal when there is none."""
+    project = outside.tracker.project(project_id)
+    if project is None:
+        raise Refusal(No.UNKNOWN, f"there is no project {project_id}")
+    return project
 
 
 def projects_of(outside: Outside, key: Key) -> tuple[Project, ...]:

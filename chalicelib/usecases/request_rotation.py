@@ -3,14 +3,15 @@
 from dataclasses import replace
 
 from chalicelib.domain.opening import RotationRequest, open_rotation, recognise, request_checks, rotation_id
-from chalicelib.domain.records import AuditEntry, Change, Check, Project, Rotation, RotationState
+from chalicelib.domain.records import AuditEntry, Change, Check, Rotation, RotationState
 from chalicelib.domain.refusals import No, Refusal
+from chalicelib.usecases.locate import project_named
 from chalicelib.usecases.ports import Outside
 
 
 def request_rotation(outside: Outside, project_id: str, request: RotationRequest) -> Rotation:
     """Open a rotation and wake it; the same idempotency key gives the rotation it made before."""
-    project = _project(outside, project_id)
+    project = project_named(outside, project_id)
     existing = outside.tracker.rotation(project_id, rotation_id(project_id, request.idempotency_key))
     if existing is not None:
         return recognise(existing, request)
@@ -22,12 +23,12 @@ def request_rotation(outside: Outside, project_id: str, request: RotationRequest
 
 def preview_rotation(outside: Outside, project_id: str, request: RotationRequest) -> tuple[Check, ...]:
     """What the tracker can tell of a request without making it; KMS and Atlas are asked when it is made."""
-    return request_checks(_project(outside, project_id), request)
+    return request_checks(project_named(outside, project_id), request)
 
 
 def cancel_rotation(outside: Outside, project_id: str, rotation: str, *, who: str) -> Rotation:
     """Ask for a rotation to be given up; possible until the settings are changed."""
-    _project(outside, project_id)
+    project_named(outside, project_id)
     found = outside.tracker.rotation(project_id, rotation)
     if found is None:
         raise Refusal(No.UNKNOWN, f"project {project_id} has no rotation {rotation}")
@@ -41,10 +42,3 @@ def cancel_rotation(outside: Outside, project_id: str, rotation: str, *, who: st
     outside.tracker.commit(Change(records=(asked,), audit=(entry,)))
     outside.messages.wake_rotation(project_id, rotation)
     return replace(asked, version=asked.version + 1)
-
-
-def _project(outside: Outside, project_id: str) -> Project:
-    project = outside.tracker.project(project_id)
-    if project is None:
-        raise Refusal(No.UNKNOWN, f"there is no project {project_id}")
-    return project

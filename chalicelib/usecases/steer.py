@@ -6,12 +6,13 @@ from datetime import datetime
 from chalicelib.domain.records import AuditEntry, Change, Policy, Project
 from chalicelib.domain.refusals import No, Refusal
 from chalicelib.domain.reminders import forget_rungs_ahead, next_reminder_at
+from chalicelib.usecases.locate import project_named
 from chalicelib.usecases.ports import Outside
 
 
 def change_policy(outside: Outside, project_id: str, changed: dict[str, object], *, who: str) -> Project:
     """Change the named fields of a project's policy and set its ladder anew."""
-    project = _project(outside, project_id)
+    project = project_named(outside, project_id)
     now = outside.now()
     policy: Policy = replace(project.policy, **changed)  # type: ignore[arg-type]  # the door has checked each field
     steered = replace(project, policy=policy)
@@ -31,7 +32,7 @@ def change_policy(outside: Outside, project_id: str, changed: dict[str, object],
 
 def acknowledge(outside: Outside, project_id: str, *, until: datetime, comment: str, who: str) -> Project:
     """Be quiet about a project until a date."""
-    project = _project(outside, project_id)
+    project = project_named(outside, project_id)
     now = outside.now()
     if until <= now:
         raise Refusal(No.INVALID, "`until` must lie in the future")
@@ -42,10 +43,3 @@ def acknowledge(outside: Outside, project_id: str, *, until: datetime, comment: 
     )
     outside.tracker.commit(Change(records=(quiet,), audit=(entry,)))
     return replace(quiet, version=quiet.version + 1)
-
-
-def _project(outside: Outside, project_id: str) -> Project:
-    project = outside.tracker.project(project_id)
-    if project is None:
-        raise Refusal(No.UNKNOWN, f"there is no project {project_id}")
-    return project
