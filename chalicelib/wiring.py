@@ -1,7 +1,7 @@
 """Builds the outside world once per warm Lambda, each part when it is first needed.
 
-This is the one place where tests and the sandbox furnish another world: `furnish(now=…)` hands in a clock, and the
-AWS SDK's own environment (`AWS_ENDPOINT_URL`) and `ATLAS_BASE_URL` say where AWS and Atlas are.
+This is the one place where tests and the sandbox furnish another world: `furnish(now=…, sleep=…)` hands in a clock
+and a sleeper, and the AWS SDK's own environment (`AWS_ENDPOINT_URL`) and `ATLAS_BASE_URL` say where AWS and Atlas are.
 """
 
 import logging
@@ -12,8 +12,9 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+from chalicelib.domain.observed import LegacyUser
 from chalicelib.settings import read_settings
-from chalicelib.usecases.ports import Atlas, AtlasOwner, Keys, Outside, PermanentError, TemporaryError
+from chalicelib.usecases.ports import Atlas, AtlasOwner, Keys, Outside, PermanentError, Roles, TemporaryError
 
 _SPARE_SECONDS = 10.0
 _SESSION_LIFE = timedelta(minutes=50)
@@ -30,6 +31,8 @@ class _World:
 
     def __init__(self) -> None:
         self.now: Callable[[], datetime] = system_clock
+        self.sleep: Callable[[float], None] = time.sleep
+        self.around_atlas: Callable[[Atlas], Atlas] = lambda reader: reader
         self.context: Any = None
         self.outside: Outside | None = None
         self.secrets: Any = None
@@ -39,11 +42,20 @@ class _World:
 _world = _World()
 
 
-def furnish(*, now: Callable[[], datetime] = system_clock) -> None:
-    """Forget everything built and take another clock; the environment is read anew."""
+def furnish(
+    *,
+    now: Callable[[], datetime] = system_clock,
+    sleep: Callable[[float], None] = time.sleep,
+    around_atlas: Callable[[Atlas], Atlas] | None = None,
+) -> None:
+    """Forget everything built, take another clock and sleeper (of seconds); the environment is read anew.
+
+    `around_atlas` puts something around each Atlas reader: so a test shows what a blind one would do.
+    """
     global _world  # noqa: PLW0603 - the warm Lambda's one world
     _world = _World()
-    _world.now = now
+    _world.now, _world.sleep = now, sleep
+    _world.around_atlas = around_atlas or _world.around_atlas
     client.cache_clear()
 
 
@@ -75,6 +87,8 @@ def _build() -> Outside:
         atlas=_reader,
         atlas_owner=_owner,
         keys=_keys,
+        roles=_roles,
+        legacy_user=_legacy_user,
     )
 
 
@@ -117,7 +131,7 @@ def _reader(organization: str) -> Atlas:
     from chalicelib.adapters.atlas import AtlasReader
 
     def build() -> Atlas:
-        return AtlasReader(_http(lambda: _secret_of(organization).reader), organization)
+        return _world.around_atlas(AtlasReader(_http(lambda: _secret_of(organization).reader), organization))
 
     reader: Atlas = _once(("reader", organization), build)
     return reader
@@ -127,7 +141,8 @@ def _owner(organization: str) -> AtlasOwner:
     from chalicelib.adapters.atlas import AtlasKeySwapper
 
     def build() -> AtlasOwner:
-        return AtlasKeySwapper(_http(lambda: _secret_of(organization).owner))
+        http = _http(lambda: _secret_of(organization).owner)
+        return AtlasKeySwapper(http, lambda secret_id: _secrets().credentials(secret_id))
 
     owner: AtlasOwner = _once(("owner", organization), build)
     return owner
@@ -140,7 +155,7 @@ def _http(credentials: Callable[[], Any]) -> Any:  # noqa: ANN401 - imported laz
         base_url=read_settings()["ATLAS_BASE_URL"],
         credentials=credentials,
         now=_world.now,
-        sleep=time.sleep,
+        sleep=_world.sleep,
         random=random.random,
         seconds_left=_seconds_left,
     )
@@ -157,10 +172,50 @@ def _keys(region: str, role_arn: str | None) -> Keys:
     def build() -> Keys:
         if role_arn is None:
             return KmsKeys(client("kms", region), _own_account(), region)
-        return KmsKeys(_assumed(role_arn, region), role_arn.split(":")[4], region)
+        return KmsKeys(_assumed("kms", role_arn, region), role_arn.split(":")[4], region)
 
     keys: Keys = _once(("keys", region, role_arn), build)
     return keys
+
+
+def _roles(role_arn: str | None) -> Roles:
+    from chalicelib.adapters.iam import IamRoles
+
+    def build() -> Roles:
+        if role_arn is None:
+            return IamRoles(client("iam"), _own_account())
+        return IamRoles(_assumed("iam", role_arn), role_arn.split(":")[4])
+
+    roles: Roles = _once(("roles", role_arn), build)
+    return roles
+
+
+def _legacy_user(secret_id: str) -> LegacyUser:
+    """Whose credentials a secret holds, as STS says to who calls with them."""
+    import boto3
+
+    given = _secrets().credentials(secret_id)
+    signed = boto3.client(
+        "sts",
+        config=_config(),
+        aws_access_key_id=given.access_key_id,
+        aws_secret_access_key=given.secret_access_key,
+    )
+    return LegacyUser(access_key_id=given.access_key_id, arn=_caller(signed, f"the credentials secret {secret_id}"))
+
+
+def _caller(signed: Any, whose: str) -> str:  # noqa: ANN401 - boto3 ships no types
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    call = "sts:GetCallerIdentity"
+    try:
+        return str(signed.get_caller_identity()["Arn"])
+    except ClientError as error:
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        text = f"{call} with {whose} was refused ({code}): see that its access key is whole and active"
+        raise PermanentError(text, call=call, code=code) from error
+    except BotoCoreError as error:
+        raise TemporaryError(f"{call} with {whose} got no answer: {error}", call=call) from error
 
 
 def _own_account() -> str:
@@ -182,12 +237,12 @@ def _ask_sts(operation: str, **arguments: str) -> dict[str, Any]:
     return answer
 
 
-def _assumed(role_arn: str, region: str) -> Any:  # noqa: ANN401 - boto3 ships no types
+def _assumed(service: str, role_arn: str, region: str | None = None) -> Any:  # noqa: ANN401 - boto3 ships no types
     import boto3
 
     given = _ask_sts("assume_role", RoleArn=role_arn, RoleSessionName="keyturn")["Credentials"]
     return boto3.client(
-        "kms",
+        service,
         region_name=region,
         config=_config(),
         aws_access_key_id=given["AccessKeyId"],

@@ -21,6 +21,7 @@ from sandbox.aws_door import Door
 from sandbox.aws_people import Expired, People, User
 from sandbox.aws_post import Post
 from sandbox.aws_provision import Made, Template
+from sandbox.aws_quick import quickened
 from sandbox.aws_table import Tables, Tokens
 from sandbox.aws_time import moto_on
 from sandbox.clock import VirtualClock
@@ -72,6 +73,7 @@ class PretendAws:
         with ExitStack() as stack:
             stack.callback(BackendDict.reset)
             stack.enter_context(moto_on(self.clock))
+            stack.enter_context(quickened())
             stack.enter_context(self._people.remembered())
             stack.enter_context(self._tables.corrected())
             stack.enter_context(self._post.copied())
@@ -156,6 +158,12 @@ class PretendAws:
         with self._lock:
             tables = dynamodb_backends[self.account][self.region].tables.values()
             return sum(len(table.stream_shard.items) for table in tables if table.stream_shard is not None)
+
+    def streamed(self, table: str, after: int) -> list[dict[str, Any]]:
+        """The records of a table's stream but for the first `after`; a look at moto's memory, no read of the stream."""
+        with self._lock:
+            shard = dynamodb_backends[self.account][self.region].tables[table].stream_shard
+            return [] if shard is None else [item.record for item in shard.items[after:]]
 
     def due_items(self, table: str, index: str = "due", now: datetime | None = None) -> dict[str, str]:
         """Per hash value of a time index (`due_kind`) the earliest range value (`due_at`) in the table.

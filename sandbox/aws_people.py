@@ -18,6 +18,7 @@ from sandbox.kms_policies import Request, Say, identity_policies_say, key_policy
 Owner = Any  # moto's users, roles and groups, which carry policies alike
 
 _ROLE = re.compile(r"arn:aws:iam::(\d{12}):role/.+")
+_PRINCIPAL = re.compile(r"arn:aws:iam::(\d{12}):(role|user)/.+")
 _EVERYTHING = json.dumps(
     {
         "Version": "2012-10-17",
@@ -103,6 +104,23 @@ class People:
             owners = _user_and_groups(backend, caller.arn)
         return tuple(document for owner in owners for document in _documents(owner))
 
+    def principal(self, arn: str) -> Caller | None:
+        """The role or user that has this ARN, None when there is none."""
+        named = _PRINCIPAL.fullmatch(arn)
+        if named is None:
+            return None
+        account, kind = named.groups()
+        backend = _iam(account)
+        owners = backend.roles.values() if kind == "role" else backend.users.values()
+        return Caller(arn, account) if any(owner.arn == arn for owner in owners) else None
+
+    def boundary_of(self, caller: Caller) -> str | None:
+        """The document of a role's permissions boundary, None without one; moto keeps none for users."""
+        backend = _iam(caller.account)
+        roles = [role for role in backend.roles.values() if role.name == caller.role_name]
+        bounds = [role.permissions_boundary_arn for role in roles if role.permissions_boundary_arn]
+        return next((_default_version(backend.managed_policies[arn]) for arn in bounds), None)
+
     def refusal_to_assume(self, caller: Caller, role_arn: str, external_id: str) -> str | None:
         """Why a role may not be assumed by this caller; None when it may.
 
@@ -178,4 +196,9 @@ def _user_and_groups(backend: IAMBackend, arn: str) -> list[Owner]:
 def _documents(owner: Owner) -> Iterator[str]:
     yield from owner.policies.values()
     for policy in owner.managed_policies.values():
-        yield next(version.document for version in policy.versions if version.is_default)
+        yield _default_version(policy)
+
+
+def _default_version(policy: Any) -> str:  # noqa: ANN401 - moto's
+    document: str = next(version.document for version in policy.versions if version.is_default)
+    return document

@@ -5,10 +5,11 @@ On the same address, unsigned: `/sandbox/clock` and `/sandbox/inbox`.
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from threading import Event
 from typing import Any
 from urllib.parse import parse_qs, unquote
 from uuid import uuid4
@@ -18,13 +19,14 @@ from werkzeug.wrappers import Request, Response
 import app as hall
 from sandbox import lambda_shapes
 from sandbox.lambda_shapes import Context, Shape
-from sandbox.runner import Runner
+from sandbox.runner import NeverIdle, Runner
 from sandbox.signatures import Asked, Forbidden, signer_of
 from sandbox.web import serving
 from sandbox.world import World
 
 _SECONDS = 29.0
 _MOST_SECONDS = 100 * 366 * 86400
+_SLICE = timedelta(days=1)
 _NAME = re.compile(r"\{(\w+)\}")
 
 
@@ -120,10 +122,21 @@ class Door:
         self._world = world
         self._runner = runner
         self._api = Api(world)
+        self._closing = Event()
+
+    def close(self) -> None:
+        """Run nothing any more; comes back when nothing runs. The world may be closed only then.
+
+        A function that still ran would find this machine's own environment in place of the pretend one.
+        """
+        self._closing.set()
+        with self._world.lock:
+            pass
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request."""
         request = Request(environ)
+        request.get_data()  # what stays unread on a kept-alive connection would be taken for the next request
         target = str(environ.get("REQUEST_URI") or request.full_path)
         return self._answer(request, target)(environ, start_response)
 
@@ -147,7 +160,10 @@ class Door:
         except UnicodeDecodeError:
             return _json({"message": "the body is not UTF-8"}, 400)
         headers = {name.lower(): value for name, value in request.headers.items()}
-        answer = self._api.ask(request.method, target, body or None, caller=caller, headers=headers)
+        with self._world.lock:
+            if self._closing.is_set():
+                return _closed()
+            answer = self._api.ask(request.method, target, body or None, caller=caller, headers=headers)
         return Response(answer.body, answer.status, dict(answer.headers))
 
     def _caller(self, request: Request, target: str) -> str:
@@ -171,17 +187,35 @@ class Door:
         seconds = body.get("advance_seconds") if isinstance(body, dict) else None
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= _MOST_SECONDS:
             return _json({"message": 'the body is {"advance_seconds": a number, not negative}'}, 400)
-        with self._world.lock:
-            self._runner.run_until(self._world.clock.now() + timedelta(seconds=seconds))
-        return self._tell_time(request)
+        try:
+            with self._world.lock:
+                self._run_for(timedelta(seconds=seconds))
+        except NeverIdle as problem:
+            return _json({"message": str(problem)}, 500)
+        return _closed() if self._closing.is_set() else self._tell_time(request)
+
+    def _run_for(self, duration: timedelta) -> None:
+        """Turn the clock day by day, to notice between two of them that the door is being closed."""
+        at, end = self._world.clock.now(), self._world.clock.now() + duration
+        while not self._closing.is_set():
+            at = min(at + _SLICE, end)
+            self._runner.run_until(at)
+            if at == end:
+                return
 
     def _show_inbox(self, _request: Request) -> Response:
         return _json(self._world.aws.inbox())
 
 
-def open_door(world: World, runner: Runner, port: int = 0) -> AbstractContextManager[str]:
+@contextmanager
+def open_door(world: World, runner: Runner, port: int = 0) -> Iterator[str]:
     """Serve the API on loopback; gives its address."""
-    return serving(Door(world, runner), port)
+    door = Door(world, runner)
+    with serving(door, port) as address:
+        try:
+            yield address
+        finally:
+            door.close()
 
 
 def _pattern(route: str) -> re.Pattern[str]:
@@ -191,6 +225,10 @@ def _pattern(route: str) -> re.Pattern[str]:
 
 def _flat(given: Mapping[str, Any]) -> dict[str, str]:
     return {**(given.get("headers") or {}), **{n: v[0] for n, v in (given.get("multiValueHeaders") or {}).items()}}
+
+
+def _closed() -> Response:
+    return _json({"message": "the sandbox is being stopped"}, 503)
 
 
 def _json(shape: object, status: int = 200) -> Response:

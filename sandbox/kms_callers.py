@@ -62,6 +62,10 @@ class Identities(Protocol):
         """The caller's identity policies, inline and attached, as JSON texts."""
         ...
 
+    def boundary_of(self, caller: Caller) -> str | None:
+        """The caller's permissions boundary as JSON text, None without one."""
+        ...
+
 
 class NoIdentities:
     """An account without IAM: only roots and principals named in key policies can do anything."""
@@ -69,3 +73,6 @@ class NoIdentities:
     def policies_of(self, caller: Caller) -> tuple[str, ...]:  # noqa: ARG002 - the protocol asks for it
         """Give nothing, whoever asks."""
         return ()
+
+    def boundary_of(self, caller: Caller) -> None:
+        """Bound nobody."""

@@ -51,6 +51,7 @@ class Call:
     vault: Vault
     gate: Gate
     consistency_delay: timedelta
+    rotation_takes: timedelta
     request_id: str = field(default_factory=lambda: str(uuid4()))
     event_id: str = field(default_factory=lambda: str(uuid4()))
     touched: list[Key] = field(default_factory=list)

@@ -10,6 +10,7 @@ from sandbox.kms_labels import checked_tags, tags_as_list
 from sandbox.kms_names import is_visible, key_named, key_or_alias_named
 from sandbox.kms_pages import page
 from sandbox.kms_policies import default_key_policy
+from sandbox.kms_stores import STORES, shown_store, store_asked
 
 _USAGES = {
     SYMMETRIC: ("ENCRYPT_DECRYPT",),
@@ -29,7 +30,7 @@ def create_key(call: Call) -> Answer:
     key = _new_key(call)
     call.gate.check_not_locked_out(call, key, key.policy)
     key.tags.update(tags)
-    if key.rotates:
+    if key.spec == SYMMETRIC and key.origin != "EXTERNAL":
         key.family.rotate(Origin.FIRST, call.now)
     call.vault.add(key)
     call.touched.append(key)
@@ -38,8 +39,8 @@ def create_key(call: Call) -> Answer:
 
 def _new_key(call: Call) -> Key:
     origin = call.given("Origin", "AWS_KMS")
-    if origin not in {"AWS_KMS", "EXTERNAL"}:
-        raise unsupported(f"Custom key stores (origin {origin}) are not in the sandbox.")
+    if origin not in {"AWS_KMS", "EXTERNAL", *STORES}:
+        raise unsupported(f"Keys of origin {origin} are not in the sandbox.")
     spec = call.given("KeySpec", call.given("CustomerMasterKeySpec", SYMMETRIC))
     multi_region = call.given("MultiRegion", default=False)
     key_id = f"mrk-{uuid4().hex}" if multi_region else str(uuid4())
@@ -56,6 +57,7 @@ def _new_key(call: Call) -> Key:
         origin=origin,
         multi_region=multi_region,
         state=State.PENDING_IMPORT if origin == "EXTERNAL" else State.ENABLED,
+        store=store_asked(call, origin, spec),
     )
 
 
@@ -88,15 +90,17 @@ def metadata(key: Key) -> Answer:
         "KeySpec": key.spec,
         "MultiRegion": key.multi_region,
     }
-    return answer | _algorithms(key) | _dates(key) | _regions(key)
+    return answer | _algorithms(key) | _dates(key) | _regions(key) | shown_store(key.store)
 
 
 def _algorithms(key: Key) -> Answer:
     answer: Answer = {}
     if key.usage == "ENCRYPT_DECRYPT":
         answer["EncryptionAlgorithms"] = [SYMMETRIC] if key.spec == SYMMETRIC else _RSA_ALGORITHMS
-    if key.family.generations:
+    if key.family.generations and key.store is None:
         answer["CurrentKeyMaterialId"] = key.family.current.material_id
+    if key.family.generations and key.origin == "EXTERNAL":
+        answer["ExpirationModel"] = "KEY_MATERIAL_DOES_NOT_EXPIRE"
     return answer
 
 
@@ -192,13 +196,6 @@ def update_description(call: Call) -> Answer:
     return {}
 
 
-def get_parameters_for_import(call: Call) -> Answer:
-    """GetParametersForImport: only its refusals; importing material is not in the sandbox."""
-    if call.key.origin != "EXTERNAL":
-        raise unsupported(f"{call.key.name} origin is {call.key.origin} which is not valid for this operation.")
-    raise unsupported("Importing key material is not in the sandbox.")
-
-
 OPERATIONS = {
     "CreateKey": Operation(run=create_key, find=None),
     "ReplicateKey": Operation(run=replicate_key, find=key_named, needs=Needs.USABLE),
@@ -210,5 +207,4 @@ OPERATIONS = {
     "PutKeyPolicy": Operation(run=put_key_policy, find=key_named),
     "ListKeyPolicies": Operation(run=lambda _call: {"PolicyNames": ["default"], "Truncated": False}, find=key_named),
     "UpdateKeyDescription": Operation(run=update_description, find=key_named, needs=Needs.KEPT),
-    "GetParametersForImport": Operation(run=get_parameters_for_import, find=key_named),
 }

@@ -18,6 +18,7 @@ from sandbox.kms_policies import (
 
 _ONLY_AT_HOME = "because no resource-based policy allows the {action} action"
 _NOT_BY_THEMSELVES = "because no identity-based policy allows the {action} action"
+_NOT_WITHIN = "because no permissions boundary allows the {action} action"
 
 
 class PolicyGate:
@@ -34,6 +35,7 @@ class PolicyGate:
         _refuse_what_is_denied(request, by_key, by_identity)
         if not _allowed(call.caller, key, by_key, by_identity) and not _granted(call, action, key):
             raise _refusal(request, key, by_key)
+        self._check_boundary(request, key.name)
 
     def check_account(self, call: Call, action: str, resource: str) -> None:
         """Let the caller act in its account, or raise AccessDeniedException."""
@@ -44,6 +46,7 @@ class PolicyGate:
         if said is not Say.ALLOW:
             shown = "" if resource == "*" else resource
             raise denied(call.caller.arn, action, shown, _NOT_BY_THEMSELVES.format(action=action))
+        self._check_boundary(request, "" if resource == "*" else resource)
 
     def check_not_locked_out(self, call: Call, key: Key, policy: str) -> None:
         """Refuse a malformed policy, and one after which the caller could not put another."""
@@ -62,6 +65,18 @@ class PolicyGate:
         said = key_policy_says(statements, request)
         if not _allowed(call.caller, key, said, self._identity_says(request)):
             raise malformed_policy("The new key policy will not allow you to update the key policy in the future.")
+
+    def _check_boundary(self, request: Request, shown: str) -> None:
+        """A boundary limits even what a key policy gives to a role; one session named by itself is not met here."""
+        boundary = self._identities.boundary_of(request.caller)
+        if boundary is None:
+            return
+        said = identity_policies_say((boundary,), request)
+        if said is Say.DENY:
+            why = "with an explicit deny in a permissions boundary"
+            raise denied(request.caller.arn, request.action, shown, why)
+        if said is not Say.ALLOW:
+            raise denied(request.caller.arn, request.action, shown, _NOT_WITHIN.format(action=request.action))
 
     def _identity_says(self, request: Request) -> Say:
         if request.caller.is_root:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -60,6 +60,11 @@ class Family:
     generations: list[Material] = field(default_factory=list)
     period_days: int | None = None
     next_rotation: datetime | None = None
+    on_demand_since: datetime | None = None
+    on_demand_until: datetime | None = None
+    """A rotation on demand that runs: when it began, and when its material will be there."""
+    pending: Material | None = None
+    """Imported material that a rotation on demand will put in front."""
     members: "dict[str, Key]" = field(default_factory=dict)
     """The living keys by Region."""
 
@@ -76,8 +81,19 @@ class Family:
     def rotate(self, origin: Origin, at: datetime) -> Material:
         """Put new material in front of the old, which goes on decrypting."""
         material = Material(origin=origin, created_at=at)
+        if self.pending is not None:
+            material, self.pending = replace(self.pending, origin=origin, created_at=at), None
         self.generations.append(material)
+        if origin is Origin.ON_DEMAND:
+            self.on_demand_since = self.on_demand_until = None
+        if origin is Origin.AUTOMATIC and self.period_days is not None:
+            self.next_rotation = at + timedelta(days=self.period_days)
         return material
+
+    def due(self, now: datetime) -> tuple[datetime, Origin] | None:
+        """The earliest rotation that fell due until `now`."""
+        planned = ((self.next_rotation, Origin.AUTOMATIC), (self.on_demand_until, Origin.ON_DEMAND))
+        return min(((at, origin) for at, origin in planned if at is not None and at <= now), default=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +121,14 @@ class Usage:
     request_id: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class CustomStore:
+    """The key store outside of KMS that a key lives in; `external_id` names it in an external store."""
+
+    store_id: str
+    external_id: str | None = None
+
+
 @dataclass(kw_only=True)
 class Key:
     """One KMS key in one Region."""
@@ -125,6 +149,7 @@ class Key:
     grants: dict[str, Grant] = field(default_factory=dict)
     deletion_date: datetime | None = None
     window_days: int | None = None
+    store: CustomStore | None = None
     last_usage: Usage | None = None
 
     @property
@@ -164,6 +189,8 @@ class Vault:
         self.keys: dict[Place, dict[str, Key]] = {}
         self.aliases: dict[Place, dict[str, Alias]] = {}
         self._families: dict[bytes, Family] = {}
+        self.import_tokens: dict[bytes, object] = {}
+        """What each token of GetParametersForImport stands for."""
         self._burnt: set[bytes] = set()
         self._settled: datetime | None = None
 
@@ -177,6 +204,11 @@ class Vault:
     def rotate(self, family: Family, origin: Origin, at: datetime) -> None:
         """Give a family new material and remember where it belongs."""
         self._families[family.rotate(origin, at).identity] = family
+
+    def put(self, family: Family, material: Material) -> None:
+        """Give a family material of somebody's own and remember where it belongs."""
+        family.generations.append(material)
+        self._families[material.identity] = family
 
     def family_of(self, identity: bytes) -> Family | None:
         """The family whose material has this identity, None when it never was or was destroyed."""
@@ -198,18 +230,17 @@ class Vault:
                 self._destroy(key)
 
     def catch_up(self, family: Family, now: datetime) -> None:
-        """Rotate once, now, a key whose rotation fell due while it was not enabled."""
-        if family.period_days is not None and family.next_rotation is not None and family.next_rotation <= now:
-            self.rotate(family, Origin.AUTOMATIC, now)
-            family.next_rotation = now + timedelta(days=family.period_days)
+        """Rotate now, once of each kind, a key whose rotation fell due while it was not enabled."""
+        while (due := family.due(now)) is not None:
+            self.rotate(family, due[1], now)
 
     def _settle_rotation(self, family: Family, now: datetime) -> None:
         primary = family.primary
-        if primary is None or primary.state is not State.ENABLED or family.period_days is None:
+        if primary is None or primary.state is not State.ENABLED:
             return
-        while family.next_rotation is not None and family.next_rotation <= now:
-            self.rotate(family, Origin.AUTOMATIC, family.next_rotation)
-            family.next_rotation += timedelta(days=family.period_days)
+        while (due := family.due(now)) is not None:
+            at, origin = due
+            self.rotate(family, origin, at)
 
     def _all(self) -> Iterator[Key]:
         return iter([key for place in self.keys.values() for key in place.values()])

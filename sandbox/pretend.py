@@ -6,6 +6,7 @@ import urllib.request
 from typing import Any
 
 from sandbox.atlas import AtlasWorld, PretendAtlas
+from sandbox.atlas.aws_users import SignedUsers
 from sandbox.kms_callers import Caller
 from sandbox.world import AtlasMaker, AtlasPlace, AtlasTime, Timeless, World
 
@@ -31,7 +32,8 @@ class Embedded:
             caller = Caller(principal_arn, principal_arn.split(":")[4])
             return outer.aws.kms.call(operation, body, caller=caller, region=region)
 
-        self.world = AtlasWorld(outer.clock.now, kms, organization=ORGANIZATION, seed=self._seed)
+        users = SignedUsers(outer.aws.address, outer.aws.secret_of)
+        self.world = AtlasWorld(outer.clock.now, kms, users=users, organization=ORGANIZATION, seed=self._seed)
         server = outer.stack.enter_context(PretendAtlas(self.world, port=self._port))
         reader, owner = self.world.reader, self.world.owner
         place = AtlasPlace(

@@ -6,8 +6,9 @@ all the same.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from app import app
 from sandbox.world import Progress
@@ -25,8 +26,13 @@ _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 
 
 def rates() -> dict[str, timedelta]:
-    """Per function how often app.py wants it; raises ValueError for an expression that is not a rate."""
-    declared = [(one.name, getattr(one, "schedule_expression", None)) for one in app.event_sources]
+    """Per function how often app.py wants it."""
+    return rates_of(app.event_sources)
+
+
+def rates_of(event_sources: Iterable[Any]) -> dict[str, timedelta]:
+    """Per scheduled one of Chalice's event sources its rate; ValueError for an expression that is not a rate."""
+    declared = [(one.name, getattr(one, "schedule_expression", None)) for one in event_sources]
     return {str(name): _rate(expression) for name, expression in declared if expression is not None}
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from threading import RLock
 
-from sandbox import kms_create, kms_cryptography, kms_grants, kms_labels, kms_lives, kms_rotation
+from sandbox import kms_create, kms_cryptography, kms_grants, kms_import, kms_labels, kms_lives, kms_rotation
 from sandbox.clock import VirtualClock
 from sandbox.kms_callers import Caller, Identities, NoIdentities
 from sandbox.kms_calls import Answer, Call, Operation
@@ -26,6 +26,7 @@ _OPERATIONS: Mapping[str, Operation] = {
     **kms_labels.OPERATIONS,
     **kms_lives.OPERATIONS,
     **kms_rotation.OPERATIONS,
+    **kms_import.OPERATIONS,
     **kms_cryptography.OPERATIONS,
     **kms_grants.OPERATIONS,
 }
@@ -34,8 +35,9 @@ _OPERATIONS: Mapping[str, Operation] = {
 class StrictKms:
     """KMS in every account and Region, on a virtual clock; safe to share between threads.
 
-    For `consistency_delay` after its creation only its creator's DescribeKey sees a key. `on_api_call` is
-    told, in the caller's thread and after the effect, of management calls that CloudTrail would record.
+    For `consistency_delay` after its creation only its creator's DescribeKey sees a key; a rotation on demand
+    runs for `rotation_takes` (in AWS it may be hours). `on_api_call` is told, in the caller's thread and
+    after the effect, of management calls that CloudTrail would record.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class StrictKms:
         *,
         identities: Identities | None = None,
         consistency_delay: timedelta = timedelta(0),
+        rotation_takes: timedelta = timedelta(minutes=2),
         on_api_call: Callable[[Answer], None] | None = None,
     ) -> None:
         self._clock = clock
@@ -51,6 +54,7 @@ class StrictKms:
         self._vault = Vault()
         self._lock = RLock()
         self.consistency_delay = consistency_delay
+        self.rotation_takes = rotation_takes
         self.on_api_call = on_api_call
 
     def call(self, operation: str, body: Mapping[str, object], *, caller: Caller, region: str) -> Answer:
@@ -78,6 +82,7 @@ class StrictKms:
             vault=self._vault,
             gate=self._gate,
             consistency_delay=self.consistency_delay,
+            rotation_takes=self.rotation_takes,
         )
 
 

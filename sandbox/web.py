@@ -8,17 +8,24 @@ from contextlib import contextmanager
 from threading import Thread
 from typing import Any
 
-from moto.moto_server.werkzeug_app import MotoRequestHandler
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Response
 
 _HOST = "127.0.0.1"
 
 
-class _Handler(MotoRequestHandler):
+class _Handler(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
-    # Head and body go out in two writes: with Nagle's algorithm each answer would wait for an ACK.
+    # With Nagle's algorithm an answer in more than one packet would wait for an ACK.
     disable_nagle_algorithm = True
+    wbufsize = -1
+    """Head and body go out together: each write of its own would wake the caller too early."""
+
+    def handle_expect_100(self) -> bool:
+        """Say at once that the body may come: who asked waits for that."""
+        going_on = super().handle_expect_100()
+        self.wfile.flush()
+        return going_on
 
     def run_wsgi(self) -> None:
         """Answer one request, and leave the connection open: werkzeug's own way ends it after every answer.

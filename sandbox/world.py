@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -29,6 +30,9 @@ _NOTHING: dict[str, object] = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": "*"}],
 }
+LONGEST_REAL_WAIT = 10.0
+"""Seconds: a shorter wait is one that a foreign Atlas asked for; a longer one would hold up the whole world."""
+
 _FOREIGN = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONFIG_FILE")
 """What must not leak from the machine into the pretend world."""
 
@@ -83,10 +87,17 @@ AtlasMaker = Callable[["World"], tuple[AtlasPlace, AtlasTime]]
 class World:
     """A context manager: while it is open, this process' environment and wiring are those of the pretend world.
 
-    `make_atlas` is called once AWS stands; what it opens it enters on the world's `stack`.
+    `make_atlas` is called once AWS stands; what it opens it enters on the world's `stack`. `sleep` waits real seconds.
     """
 
-    def __init__(self, make_atlas: AtlasMaker, *, start: datetime = START, aws_port: int = 0) -> None:
+    def __init__(
+        self,
+        make_atlas: AtlasMaker,
+        *,
+        start: datetime = START,
+        aws_port: int = 0,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self.clock = VirtualClock(start)
         self.aws = PretendAws(self.clock, port=aws_port)
         self.lock = RLock()
@@ -95,6 +106,7 @@ class World:
         self.resources: dict[str, dict[str, str]] = {}
         self.operators: tuple[User, ...] = ()
         self._make_atlas = make_atlas
+        self._sleep = sleep
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -105,7 +117,7 @@ class World:
             self._provision()
             self._keep_secret()
             stack.enter_context(_environment(self._variables()))
-            stack.enter_context(_furnished(self.clock.now))
+            stack.enter_context(_furnished(self.start_functions))
             self.aws.kms.on_api_call = self.progress.kms_calls.append
             self.stack = stack.pop_all()
         return self
@@ -117,6 +129,21 @@ class World:
         traceback: TracebackType | None,
     ) -> None:
         self.stack.close()
+
+    def start_functions(self) -> None:
+        """Let the next invocation find a new process, with nothing kept from before; credentials are read anew."""
+        boto3.setup_default_session()
+        wiring.furnish(now=self.clock.now, sleep=self._wait_for_atlas)
+
+    def _wait_for_atlas(self, seconds: float) -> None:
+        """Wait for an Atlas that had no answer.
+
+        Our own would not change while we wait: the clock stands still during an invocation, as turning it from
+        within would pass over what falls due. The waiting that counts is that of the next wake-up. A foreign Atlas
+        goes by real time, so the seconds that it asks for are real.
+        """
+        if isinstance(self.atlas, Timeless) and seconds < LONGEST_REAL_WAIT:
+            self._sleep(seconds)
 
     @property
     def secret_name(self) -> str:
@@ -170,10 +197,9 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def _furnished(now: Callable[[], datetime]) -> Iterator[None]:
+def _furnished(start: Callable[[], None]) -> Iterator[None]:
     """Give the functions the world's clock; boto3's default session keeps credentials, so it is made anew."""
-    boto3.setup_default_session()
-    wiring.furnish(now=now)
+    start()
     try:
         yield
     finally:

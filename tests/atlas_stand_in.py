@@ -28,6 +28,8 @@ class Asked:
     query: dict[str, str]
     headers: dict[str, str]
     body: bytes
+    query_lists: dict[str, list[str]] = field(default_factory=dict)
+    """What `query` shows the last value of, with all its values."""
 
 
 @dataclass(kw_only=True)
@@ -117,11 +119,13 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         parts = urlsplit(self.path)
+        query = parse_qs(parts.query)
         self.stand_in.connections.add(self.client_address)
         asked = Asked(
             method=self.command,
             path=parts.path,
-            query={name: values[-1] for name, values in parse_qs(parts.query).items()},
+            query={name: values[-1] for name, values in query.items()},
+            query_lists=query,
             headers={name.lower(): value for name, value in self.headers.items()},
             body=self.rfile.read(length),
         )

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
-from sandbox.atlas import AtlasWorld
+from sandbox.atlas import AccessKey, AtlasWorld
+from sandbox.atlas.keys import BadCredentials
 from sandbox.clock import VirtualClock
 from sandbox.strict_kms import Caller, StrictKms
 
@@ -16,26 +17,51 @@ START = datetime(2026, 1, 1, 0, 30, tzinfo=UTC)
 ADMIN_OF = {account: Caller(f"arn:aws:iam::{account}:root", account) for account in (ACCOUNT, ABROAD)}
 
 
-def policy_for(account, *, atlas):
+USES = ["kms:DescribeKey", "kms:Encrypt", "kms:Decrypt"]
+
+
+def User(access_key_id, secret):  # noqa: N802 - it makes one
+    return AccessKey(access_key_id=access_key_id, secret_access_key=secret)
+
+
+def policy_for(account, *, atlas, user=None):
     owner = {"Effect": "Allow", "Action": "kms:*", "Resource": "*", "Principal": {"AWS": ADMIN_OF[account].arn}}
-    actions = ["kms:DescribeKey", "kms:Encrypt", "kms:Decrypt"]
-    use = {"Effect": "Allow", "Action": actions, "Resource": "*", "Principal": {"AWS": ROLE}}
-    return json.dumps({"Version": "2012-10-17", "Statement": [owner, use] if atlas else [owner]})
+    users = [ROLE] * atlas + [user] * (user is not None)
+    use = {"Effect": "Allow", "Action": USES, "Resource": "*", "Principal": {"AWS": users}}
+    return json.dumps({"Version": "2012-10-17", "Statement": [owner, use] if users else [owner]})
 
 
 class Sandbox:
     def __init__(self, **settings):
         self.clock = VirtualClock(START)
         self.kms = StrictKms(self.clock)
-        self.world = AtlasWorld(self.clock.now, self.kms_of_atlas, **settings)
+        self.users = {}
+        self.callers = []
+        self.world = AtlasWorld(self.clock.now, self.kms_of_atlas, users=self, **settings)
         self.tokens = {}
         self.atlas = None
 
     def kms_of_atlas(self, operation, body, *, principal_arn, region):
         return self.kms.call(operation, body, caller=Caller(principal_arn, principal_arn.split(":")[4]), region=region)
 
-    def new_key(self, *, account=ACCOUNT, atlas=True):
-        body = {"Policy": policy_for(account, atlas=atlas)}
+    def add_user(self, arn):
+        """Make an IAM user; the sandbox itself is the AWS that users call."""
+        made = User(f"AKIA{len(self.users):016d}", f"secret of {arn}")
+        self.users[made.access_key_id] = (arn, made)
+        return made
+
+    def arn_of(self, access):
+        arn, known = self.users.get(access.access_key_id, (None, None))
+        if known != access:
+            raise BadCredentials(access)
+        return arn
+
+    def call(self, operation, body, *, access, region):
+        self.callers.append(access)
+        return self.kms_of_atlas(operation, body, principal_arn=self.arn_of(access), region=region)
+
+    def new_key(self, *, account=ACCOUNT, atlas=True, **more):
+        body = {"Policy": policy_for(account, atlas=atlas), **more}
         return self.kms.call("CreateKey", body, caller=ADMIN_OF[account], region=REGION)["KeyMetadata"]["Arn"]
 
     def to_key(self, operation, key, **more):
@@ -54,6 +80,8 @@ class Sandbox:
             self.tokens[account] = self.token(account)[1]["access_token"]
         media_type = f"application/vnd.atlas.{version}+json"
         sent = {"Authorization": f"Bearer {self.tokens[account]}", "Accept": media_type, **headers}
+        if body is not None:
+            sent.setdefault("Content-Type", media_type)
         status, answer, _ = self.raw(method, f"/api/atlas/v2{path}", None if body is None else json.dumps(body), sent)
         return status, answer
 
@@ -76,3 +104,24 @@ class Sandbox:
 
     def snapshots(self, key=None):
         return [one for one in self.world.every_snapshot() if key in {None, one.key_arn}]
+
+    def give_policy(self, key, *, atlas, user=None):
+        self.to_key("PutKeyPolicy", key, Policy=policy_for(key.split(":")[4], atlas=atlas, user=user))
+
+    def policy_for_user(self, user):
+        return policy_for(ACCOUNT, atlas=False, user=user)
+
+    def policy_to_describe_only(self):
+        return policy_for(ACCOUNT, atlas=True).replace('"kms:Encrypt", "kms:Decrypt"', '"kms:ListGrants"')
+
+    def headers_of(self, method, path, *, version="2023-01-01", account=None, **headers):
+        token = self.token(account or self.world.owner)[1]["access_token"]
+        sent = {"Authorization": f"Bearer {token}", "Accept": f"application/vnd.atlas.{version}+json", **headers}
+        return self.raw(method, f"/api/atlas/v2{path}", None, sent)
+
+    def listed(self, path, **versioned):
+        """The results of a list, read with a fresh token."""
+        self.tokens.clear()
+        status, body = self.ask("GET", path, **versioned)
+        assert status == 200, body
+        return body["results"]

@@ -69,7 +69,7 @@ def only_cluster(reader, atlas, **fields):
     return cluster
 
 
-def test_each_operation_asks_for_its_own_version(atlas, reader):
+def test_each_operation_asks_for_its_own_version(atlas, reader, pace):
     atlas.on("/groups", Reply(body=a_page([])))
     atlas.on(SETTINGS, Reply(body=kms()))
     atlas.on(f"{GROUP}/cloudProviderAccess", Reply(body={"awsIamRoles": []}))
@@ -78,6 +78,10 @@ def test_each_operation_asks_for_its_own_version(atlas, reader):
     atlas.on(f"{CLUSTER}/backup/snapshots", Reply(body=a_page([])))
     atlas.on(f"{CLUSTER}/backup/snapshots/shardedClusters", Reply(body=a_page([])))
     atlas.on(f"{CLUSTER}/backup/schedule", Reply(body={}))
+    atlas.on(f"{CLUSTER}/backup/restoreJobs", Reply(body=a_page([])))
+    atlas.on(f"{CLUSTER}/backup/exports", Reply(body=a_page([])))
+    atlas.on(f"{SETTINGS}/AWS/privateEndpoints", Reply(body=a_page([])))
+    atlas.on(f"{GROUP}/events", Reply(body=a_page([])))
 
     list(reader.projects())
     reader.settings(PROJECT)
@@ -87,6 +91,10 @@ def test_each_operation_asks_for_its_own_version(atlas, reader):
     list(reader.snapshots(PROJECT, "main"))
     list(reader.sharded_snapshots(PROJECT, "main"))
     reader.backup_schedule(PROJECT, "main")
+    list(reader.restore_jobs(PROJECT, "main"))
+    list(reader.export_jobs(PROJECT, "main"))
+    reader.private_endpoints(PROJECT)
+    list(reader.events(PROJECT, types=(), since=pace.now()))
 
     accepted = {a.path.removeprefix(API): a.headers["accept"] for a in atlas.asked if a.path.startswith(API)}
     assert accepted == {
@@ -98,6 +106,10 @@ def test_each_operation_asks_for_its_own_version(atlas, reader):
         f"{CLUSTER}/backup/snapshots": V2023,
         f"{CLUSTER}/backup/snapshots/shardedClusters": V2023,
         f"{CLUSTER}/backup/schedule": V2024,
+        f"{CLUSTER}/backup/restoreJobs": V2023,
+        f"{CLUSTER}/backup/exports": V2023,
+        f"{SETTINGS}/AWS/privateEndpoints": V2023,
+        f"{GROUP}/events": V2023,
     }
 
 

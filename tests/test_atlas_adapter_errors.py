@@ -49,7 +49,7 @@ def swap(atlas, pace):
         (405, "WRITES_NOT_ALLOWED_DURING_APP_UPGRADES", TemporaryError, "upgraded"),
         (429, "RATE_LIMITED_TOKEN_BUCKET", TemporaryError, "wait"),
         (500, "UNEXPECTED_ERROR", TemporaryError, "read them back"),
-        (400, "AWS_KMS_CREDENTIALS_AUTH_DEPRECATED", PermanentError, "role-based access"),
+        (400, "AWS_KMS_CREDENTIALS_AUTH_DEPRECATED", PermanentError, "authorize an IAM role"),
         (400, "NO_PERMISSION_TO_ENCRYPT_DECRYPT", PermanentError, "its policy must allow"),
         (400, "AWS_KMS_CUSTOMER_MASTER_KEY_NOT_ENABLED", PermanentError, "old one stays"),
         (400, "AWS_KMS_CUSTOMER_MASTER_KEY_PENDING_DELETION", PermanentError, "pending deletion"),

@@ -127,8 +127,78 @@ def test_a_list_that_never_holds_still_is_an_error(atlas, reader):
     with pytest.raises(TemporaryError, match=f"{READINGS} readings") as problem:
         list(reader.snapshots(PROJECT, "main"))
 
-    assert problem.value.code == "incomplete_list"
+    assert problem.value.code == "unstable_list"
     assert problem.value.call == f"GET {LIST}"
+    assert len(atlas.requests(LIST)) >= 3 * READINGS
+
+
+class Shifting:
+    """A list in pages of five, newest first, to which something happens once, after one of its pages."""
+
+    def __init__(self, after, happen):
+        self.items = list(range(40))
+        self.after, self.happen = after, happen
+        self.reads = 0
+
+    def read(self, call):
+        start = 5 * (call.page - 1)
+        page = a_page(rows(self.items[start : start + 5]), goes_on=start + 5 < len(self.items))
+        self.reads += 1
+        if self.reads == self.after:
+            self.happen(self.items)
+        return json.dumps(page).encode()
+
+
+def removing(count, *, at):
+    def happen(items):
+        del items[at : at + count]
+
+    return happen
+
+
+def inserting(count):
+    def happen(items):
+        items[:0] = range(1000, 1000 + count)
+
+    return happen
+
+
+@pytest.mark.parametrize("after", range(1, 17))
+def test_no_item_is_missed_however_many_come_or_go_between_two_pages(after):
+    happenings = [removing(count, at=at) for count in range(1, 21) for at in (0, 7, 19)]
+    happenings += [inserting(count) for count in range(1, 21)]
+    missed = []
+    for happen in happenings:
+        shelf = Shifting(after, happen)
+        found = set(numbers(AtlasReader(shelf, ORGANIZATION).snapshots(PROJECT, "main")))
+        missed += [item for item in shelf.items if item < 1000 and item not in found]
+
+    assert missed == []
+
+
+def test_what_is_handed_out_is_what_the_reading_that_agreed_showed():
+    shelf = Shifting(2, removing(3, at=0))
+
+    found = numbers(AtlasReader(shelf, ORGANIZATION).snapshots(PROJECT, "main"))
+
+    assert found == list(range(3, 40))
+    assert shelf.reads == 3 * 8
+
+
+def test_nothing_is_handed_out_before_two_readings_agree():
+    shelf = Shifting(2, removing(3, at=0))
+
+    next(AtlasReader(shelf, ORGANIZATION).snapshots(PROJECT, "main"))
+
+    assert shelf.reads == 3 * 8
+
+
+def test_a_list_of_one_page_is_not_read_again_when_it_changes():
+    shelf = Shifting(1, inserting(9))
+    shelf.items = [1, 2, 3]
+
+    assert numbers(AtlasReader(shelf, ORGANIZATION).snapshots(PROJECT, "main")) == [1, 2, 3]
+    assert shelf.reads == 1
 
 
 @pytest.mark.parametrize("path", [LIST, SHARDED])
@@ -169,7 +239,7 @@ def test_a_list_that_goes_on_without_news_is_an_error(atlas, reader):
     with pytest.raises(TemporaryError, match="nothing new"):
         list(reader.snapshots(PROJECT, "main"))
 
-    assert len(atlas.requests(LIST)) == 2
+    assert len(atlas.requests(LIST)) == 2 * READINGS
 
 
 def test_a_full_page_that_does_not_say_whether_it_is_the_last_is_an_error(atlas, reader):

@@ -1,16 +1,15 @@
 """The ports Atlas and AtlasOwner, held against the fake that the verbs are tested with and against the adapter.
 
-The adapter speaks over HTTP to a server that shows the same world as the fake.
+The adapter speaks over HTTP to a pretend Atlas that has the same world as the fake.
 """
 
-import json
-import re
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pytest
-from atlas_stand_in import API, TOKEN_PATH, Pace, Reply, StandIn, a_page, a_session
 from fake_atlas import (
+    ACCESS_KEY_ID,
+    CREDENTIALS,
     NOON,
     ORGANIZATION,
     PROJECT,
@@ -19,163 +18,29 @@ from fake_atlas import (
     FakeAtlas,
     a_cluster,
     a_key,
+    a_restore,
     a_role,
     a_snapshot,
+    an_event,
+    an_export,
+    legacy_settings,
     some_settings,
 )
+from pretend_atlas_mirror import EasyKms, Mirrored
 
-from chalicelib.adapters.atlas import AtlasKeySwapper, AtlasReader
-from chalicelib.domain.arn import atlas_region, aws_region
-from chalicelib.domain.observed import AtlasProject, BackupSchedule, Encryption
+from chalicelib.domain.observed import (
+    AtlasProject,
+    BackupSchedule,
+    CopySetting,
+    Encryption,
+    PrivateEndpoint,
+    Settings,
+)
 from chalicelib.usecases.ports import Atlas, AtlasOwner, NotFound, PermanentError, TemporaryError
+from sandbox.atlas import AtlasWorld, PretendAtlas
+from sandbox.atlas.operation import OWNER
 
 OLD, NEW = a_key(1), a_key(2)
-
-
-class World:
-    """The world of a fake, shown as Atlas shows it over HTTP."""
-
-    def __init__(self, fake):
-        self.fake = fake
-        self.routes = [
-            (r"/groups", self.projects),
-            (r"/groups/(\w+)/encryptionAtRest", self.settings),
-            (r"/groups/(\w+)/cloudProviderAccess", self.roles),
-            (r"/groups/(\w+)/clusters", self.clusters),
-            (r"/groups/(\w+)/alertConfigs", self.alerts),
-            (r"/groups/(\w+)/clusters/([^/]+)/backup/snapshots", self.snapshots),
-            (r"/groups/(\w+)/clusters/([^/]+)/backup/snapshots/shardedClusters", self.sharded),
-            (r"/groups/(\w+)/clusters/([^/]+)/backup/schedule", self.schedule),
-        ]
-
-    def answer(self, asked):
-        """Find the route and answer; unknown names are 404 with Atlas' codes."""
-        path = asked.path.removeprefix(API)
-        for pattern, show in self.routes:
-            if (found := re.fullmatch(pattern, path)) is not None:
-                return self.show(show, asked, *found.groups())
-        return Reply(status=404, body={"error": 404, "errorCode": "RESOURCE_NOT_FOUND"})
-
-    def show(self, show, asked, project_id=None, *cluster):
-        if project_id is None:
-            return Reply(body=show())
-        project = self.fake.world.get(project_id)
-        if project is None:
-            return Reply(status=404, body={"error": 404, "errorCode": "GROUP_NOT_FOUND"})
-        if cluster and cluster[0] not in {known.name for known, _ in project.clusters}:
-            return Reply(status=404, body={"error": 404, "errorCode": "CLUSTER_NOT_FOUND"})
-        return Reply(body=show(project, asked, *cluster))
-
-    def projects(self):
-        rows = [{"id": k, "name": p.name, "orgId": ORGANIZATION} for k, p in self.fake.world.items()]
-        return a_page(rows, total=len(rows))
-
-    def settings(self, project, asked):
-        if asked.method == "PATCH":
-            self.swap(project, json.loads(asked.body)["awsKms"])
-        shown = project.settings
-        block = {
-            "enabled": shown.enabled,
-            "customerMasterKeyID": shown.key,
-            "region": atlas_region(shown.region),
-            "roleId": shown.role_id,
-            "valid": shown.valid,
-            "requirePrivateNetworking": shown.private_networking,
-        }
-        return {"awsKms": block, "azureKeyVault": {"enabled": False}, "googleCloudKms": {"enabled": False}}
-
-    def swap(self, project, block):
-        project.settings = replace(
-            project.settings,
-            enabled=block["enabled"],
-            key=block["customerMasterKeyID"],
-            region=aws_region(block["region"]),
-            role_id=block["roleId"],
-            private_networking=block["requirePrivateNetworking"],
-        )
-
-    def roles(self, project, asked):
-        features = [{"featureType": "ENCRYPTION_AT_REST"}]
-        return {
-            "awsIamRoles": [
-                {
-                    "roleId": role.role_id,
-                    "iamAssumedRoleArn": role.arn,
-                    "featureUsages": features if role.used_for_encryption else [],
-                }
-                for role in project.roles
-            ]
-        }
-
-    def clusters(self, project, asked):
-        retained = asked.query.get("includeDeletedWithRetainedBackups") == "true"
-        return a_page([self.cluster(c) for c, deleted in project.clusters if retained or not deleted])
-
-    def cluster(self, cluster):
-        size = {"instanceSize": cluster.tier}
-        regions = [
-            {"providerName": "AWS", "regionName": atlas_region(name), "electableSpecs": size}
-            for name in cluster.regions
-        ]
-        return {
-            "id": cluster.cluster_id,
-            "name": cluster.name,
-            "clusterType": cluster.kind,
-            "stateName": cluster.state,
-            "paused": cluster.paused,
-            "backupEnabled": cluster.backups,
-            "pitEnabled": cluster.point_in_time,
-            "encryptionAtRestProvider": cluster.encryption,
-            "replicationSpecs": [{"regionConfigs": regions}],
-        }
-
-    def alerts(self, project, asked):
-        threshold = {"operator": "GREATER_THAN", "threshold": project.threshold, "units": "DAYS"}
-        row = {"id": "e" * 24, "eventTypeName": "AWS_ENCRYPTION_KEY_NEEDS_ROTATION", "enabled": True}
-        return a_page([] if project.threshold is None else [{**row, "threshold": threshold}])
-
-    def snapshots(self, project, asked, cluster):
-        return self.listed(project.snapshots.get(cluster, []))
-
-    def sharded(self, project, asked, cluster):
-        return self.listed(project.sharded.get(cluster, []))
-
-    def listed(self, snapshots):
-        rows = [
-            {
-                "id": s.snapshot_id,
-                "status": s.status,
-                "snapshotType": "onDemand" if s.on_demand else "scheduled",
-                **({"masterKeyUUID": s.key} if s.key else {}),
-                **({"createdAt": s.created_at.isoformat()} if s.created_at else {}),
-                **({"expiresAt": s.expires_at.isoformat()} if s.expires_at else {}),
-            }
-            for s in snapshots
-        ]
-        return a_page(rows, total=len(rows))
-
-    def schedule(self, project, asked, cluster):
-        known = next(c for c, _ in project.clusters if c.name == cluster)
-        usual = BackupSchedule(cluster_id=known.cluster_id, restore_window_days=7)
-        schedule = project.schedules.get(cluster, usual)
-        copies = [{"cloudProvider": "AWS", "regionName": f"R_{n}"} for n in range(schedule.copy_regions)]
-        return {
-            "clusterId": schedule.cluster_id,
-            "restoreWindowDays": schedule.restore_window_days,
-            "copySettings": copies,
-        }
-
-
-class WorldOverHttp(StandIn):
-    """A server that shows a world."""
-
-    def __init__(self, world):
-        super().__init__()
-        self.world = world
-
-    def answer(self, asked):
-        """Let the stand-in give tokens and the world everything else."""
-        return super().answer(asked) if asked.path == TOKEN_PATH else self.world.answer(asked)
 
 
 @dataclass(frozen=True)
@@ -187,15 +52,17 @@ class Side:
     owner: AtlasOwner
 
 
-@pytest.fixture(params=["the fake", "the adapter over HTTP"])
+@pytest.fixture(params=["the fake", "the adapter on the pretend Atlas"])
 def side(request):
-    fake = FakeAtlas()
     if request.param == "the fake":
+        fake = FakeAtlas()
         yield Side(fake, fake, fake)
         return
-    with WorldOverHttp(World(fake)) as server:
-        session = a_session(server, Pace())
-        yield Side(fake, AtlasReader(session, ORGANIZATION), AtlasKeySwapper(session))
+    kms = EasyKms()
+    world = AtlasWorld(lambda: NOON, kms, users=kms, organization=ORGANIZATION)
+    with PretendAtlas(world) as server:
+        server.reader_roles.add(OWNER)
+        yield Mirrored(server, kms)
 
 
 def test_it_names_its_organization(side):
@@ -214,11 +81,20 @@ def test_it_lists_every_project(side):
     ]
 
 
-@pytest.mark.parametrize("changes", [{}, {"enabled": False}, {"valid": False}, {"private_networking": True}])
-def test_it_shows_the_settings(side, changes):
-    side.fake.add(settings=some_settings(OLD, **changes))
+@pytest.mark.parametrize(
+    "settings",
+    [
+        some_settings(OLD),
+        some_settings(OLD, valid=False),
+        some_settings(OLD, private_networking=True),
+        legacy_settings(OLD),
+        Settings(enabled=False),
+    ],
+)
+def test_it_shows_the_settings(side, settings):
+    side.fake.add(settings=settings)
 
-    assert side.atlas.settings(PROJECT) == some_settings(OLD, **changes)
+    assert side.atlas.settings(PROJECT) == settings
 
 
 def test_it_shows_the_roles(side):
@@ -233,19 +109,20 @@ def test_it_shows_the_roles(side):
 def test_it_lists_deleted_clusters_only_when_asked(side):
     there = a_cluster("main", kind="SHARDED", paused=True, encryption=Encryption.NONE, point_in_time=True)
     gone = a_cluster("old", backups=False, tier="M30", regions=("us-east-1", "eu-west-1"))
-    side.fake.add(clusters=[(there, False), (gone, True)])
+    project = side.fake.add(clusters=[(there, False), (gone, True)])
+    project.snapshots["old"] = [a_snapshot(1)]
 
     assert list(side.atlas.clusters(PROJECT, deleted_too=False)) == [there]
     assert list(side.atlas.clusters(PROJECT, deleted_too=True)) == [there, gone]
 
 
 def test_it_lists_both_kinds_of_snapshots(side):
-    making = a_snapshot(2, status="queued", key=None, created_at=None, expires_at=None, on_demand=True)
+    making = replace(a_snapshot(1, status="queued", created_at=None, on_demand=True), key=None)
     project = side.fake.add()
-    project.snapshots["main"] = [a_snapshot(1, OLD), making]
+    project.snapshots["main"] = [a_snapshot(2, OLD), making]
     project.sharded["main"] = [a_snapshot(3, NEW, expires_at=NOON + timedelta(days=400))]
 
-    assert list(side.atlas.snapshots(PROJECT, "main")) == [a_snapshot(1, OLD), making]
+    assert list(side.atlas.snapshots(PROJECT, "main")) == [a_snapshot(2, OLD), making]
     assert list(side.atlas.sharded_snapshots(PROJECT, "main")) == project.sharded["main"]
 
 
@@ -264,10 +141,57 @@ def test_a_cluster_without_snapshots_has_two_empty_lists(side):
 
 
 def test_it_shows_the_backup_schedule(side):
-    project = side.fake.add()
-    project.schedules["main"] = BackupSchedule(cluster_id="d" * 24, restore_window_days=3, copy_regions=2)
+    project = side.fake.add(clusters=[(a_cluster(cluster_id="d" * 24), False)])
+    copies = (
+        CopySetting(region="eu-west-3", longest_retention_days=90),
+        CopySetting(region="us-west-2", longest_retention_days=None),
+    )
+    project.schedules["main"] = BackupSchedule(
+        cluster_id="d" * 24, restore_window_days=3, copy_regions=2, copies=copies
+    )
 
     assert side.atlas.backup_schedule(PROJECT, "main") == project.schedules["main"]
+
+
+def test_it_lists_restores_and_exports_with_whether_they_run(side):
+    project = side.fake.add()
+    over = a_restore(1, running=False, finished_at=NOON)
+    anywhen = a_restore(2, snapshot_id=None, delivery="pointInTime")
+    project.restores["main"] = [over, anywhen]
+    project.exports["main"] = [
+        an_export(1),
+        an_export(2, state="Queued"),
+        an_export(3, state="Successful", running=False),
+    ]
+
+    assert sorted(side.atlas.restore_jobs(PROJECT, "main"), key=lambda job: job.job_id) == [over, anywhen]
+    exports = sorted(side.atlas.export_jobs(PROJECT, "main"), key=lambda job: job.job_id)
+    assert exports == project.exports["main"]
+
+
+def test_it_shows_events_of_the_types_asked_for_and_no_older_ones(side):
+    early, late = an_event(1, at=NOON - timedelta(days=1)), an_event(2, at=NOON)
+    other = an_event(3, type="CLUSTER_DELETED", cluster="main", at=NOON)
+    side.fake.add(events=[early, late, other])
+
+    everything = sorted(
+        side.atlas.events(PROJECT, types=(), since=NOON - timedelta(days=2)), key=lambda one: one.event_id
+    )
+
+    assert everything == [early, late, other]
+    assert list(side.atlas.events(PROJECT, types=(late.type,), since=NOON)) == [late]
+    both = side.atlas.events(PROJECT, types=(late.type, other.type), since=NOON)
+    assert sorted(both, key=lambda one: one.event_id) == [late, other]
+
+
+def test_it_shows_the_private_endpoints(side):
+    endpoints = [
+        PrivateEndpoint(region="us-east-1", status="ACTIVE"),
+        PrivateEndpoint(region="eu-west-1", status="FAILED"),
+    ]
+    side.fake.add(endpoints=endpoints)
+
+    assert list(side.atlas.private_endpoints(PROJECT)) == endpoints
 
 
 @pytest.mark.parametrize("days", [90, None])
@@ -285,6 +209,10 @@ READS = {
     "clusters/main/backup/snapshots": lambda atlas: list(atlas.snapshots(PROJECT, "main")),
     "clusters/main/backup/snapshots/shardedClusters": lambda atlas: list(atlas.sharded_snapshots(PROJECT, "main")),
     "clusters/main/backup/schedule": lambda atlas: atlas.backup_schedule(PROJECT, "main"),
+    "clusters/main/backup/restoreJobs": lambda atlas: list(atlas.restore_jobs(PROJECT, "main")),
+    "clusters/main/backup/exports": lambda atlas: list(atlas.export_jobs(PROJECT, "main")),
+    "encryptionAtRest/AWS/privateEndpoints": lambda atlas: atlas.private_endpoints(PROJECT),
+    "events": lambda atlas: list(atlas.events(PROJECT, types=(), since=NOON)),
 }
 
 
@@ -316,7 +244,7 @@ def test_a_swap_changes_the_key_and_keeps_the_rest(side):
 
 
 def test_a_swap_to_another_region_and_account_changes_both(side):
-    side.fake.add(settings=some_settings(OLD))
+    side.fake.add(settings=some_settings(OLD), roles=[a_role(), a_role(role_id="f" * 24)])
     abroad = a_key(3, region="us-east-1", account="999988887777")
 
     side.owner.swap_key(PROJECT, abroad, settings=some_settings(OLD), role_id="f" * 24)
@@ -325,15 +253,14 @@ def test_a_swap_to_another_region_and_account_changes_both(side):
 
 
 @pytest.mark.parametrize(
-    ("changes", "code"),
+    ("shown", "code"),
     [
-        ({"enabled": False}, "not_enabled"),
-        ({"valid": False}, "current_key_invalid"),
-        ({"valid": None}, "current_key_invalid"),
+        (Settings(enabled=False), "not_enabled"),
+        (some_settings(OLD, valid=False), "current_key_invalid"),
+        (some_settings(OLD, valid=None), "current_key_invalid"),
     ],
 )
-def test_no_swap_happens_over_settings_that_are_not_enabled_and_valid(side, changes, code):
-    shown = some_settings(OLD, **changes)
+def test_no_swap_happens_over_settings_that_are_not_enabled_and_valid(side, shown, code):
     side.fake.add(settings=shown)
 
     with pytest.raises(PermanentError) as problem:
@@ -341,6 +268,35 @@ def test_no_swap_happens_over_settings_that_are_not_enabled_and_valid(side, chan
 
     assert problem.value.code == code
     assert side.atlas.settings(PROJECT) == shown
+
+
+def test_an_old_project_takes_the_credentials_of_a_user(side):
+    before = legacy_settings(OLD)
+    side.fake.add(settings=before)
+
+    side.owner.swap_key(PROJECT, NEW, settings=before, role_id=None, credentials_secret=CREDENTIALS)
+
+    after = side.atlas.settings(PROJECT)
+    assert after == legacy_settings(NEW)
+    assert after.access_key_id == ACCESS_KEY_ID
+
+
+def test_an_old_project_can_go_over_to_a_role(side):
+    side.fake.add(settings=legacy_settings(OLD))
+
+    side.owner.swap_key(PROJECT, NEW, settings=legacy_settings(OLD), role_id=ROLE_ID)
+
+    assert side.atlas.settings(PROJECT) == some_settings(NEW)
+
+
+def test_other_projects_take_no_credentials(side):
+    side.fake.add(settings=some_settings(OLD))
+
+    with pytest.raises(PermanentError) as problem:
+        side.owner.swap_key(PROJECT, NEW, settings=some_settings(OLD), role_id=None, credentials_secret=CREDENTIALS)
+
+    assert problem.value.code == "AWS_KMS_CREDENTIALS_AUTH_DEPRECATED"
+    assert side.atlas.settings(PROJECT) == some_settings(OLD)
 
 
 def test_a_swap_in_a_project_that_is_not_there_is_not_found(side):

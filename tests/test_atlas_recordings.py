@@ -6,6 +6,7 @@ recordings is about encryption: those answers are made from the documented field
 
 import json
 from copy import deepcopy
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ LISTS = {
     "listGroups": lambda reader, ids: list(reader.projects()),
     "listGroupClusters": lambda reader, ids: list(reader.clusters(ids[0], deleted_too=False)),
     "listGroupClusterBackupSnapshots": lambda reader, ids: list(reader.snapshots(*ids)),
+    "listGroupClusterBackupRestoreJobs": lambda reader, ids: list(reader.restore_jobs(*ids)),
 }
 SINGLES = {
     "listGroupCloudProviderAccess": lambda reader, ids: reader.roles(*ids),
@@ -110,6 +112,42 @@ def test_a_recorded_snapshot_is_understood_in_a_list(atlas, reader, name):
     assert (snapshot.key, snapshot.on_demand) == (None, True)
 
 
+@pytest.mark.parametrize("name", recorded("getGroupClusterBackupRestoreJob"))
+def test_a_recorded_restore_is_understood_in_a_list(atlas, reader, name):
+    body = RECORDINGS[name]["body"]
+    atlas.on(f"/groups/{PROJECT}/clusters/main/backup/restoreJobs", Reply(body=a_page([body], total=1)))
+
+    (job,) = reader.restore_jobs(PROJECT, "main")
+
+    assert (job.job_id, job.snapshot_id, job.delivery) == (body["id"], body["snapshotId"], body["deliveryType"])
+    assert (job.target_project, job.target_cluster) == (body["targetGroupId"], body["targetClusterName"])
+    assert (job.running, job.created_at) == (False, None)
+    assert job.finished_at.isoformat() == body["finishedAt"].replace("Z", "+00:00")
+
+
+@pytest.mark.parametrize("name", recorded("getGroupClusterBackupExport", "createGroupClusterBackupExport"))
+def test_a_recorded_export_is_understood_in_a_list(atlas, reader, name):
+    body = RECORDINGS[name]["body"]
+    atlas.on(f"/groups/{PROJECT}/clusters/main/backup/exports", Reply(body=a_page([body], total=1)))
+
+    (job,) = reader.export_jobs(PROJECT, "main")
+
+    assert (job.job_id, job.snapshot_id, job.state) == (body["id"], body["snapshotId"], body["state"])
+    assert job.running is ("finishedAt" not in body)
+
+
+@pytest.mark.parametrize("name", recorded("listGroupEvents"))
+def test_recorded_events_are_understood(atlas, reader, name):
+    recording = RECORDINGS[name]
+    atlas.on(recording["path"], reply(recording))
+
+    events = list(reader.events(*ids_in(recording["path"]), types=(), since=datetime(2026, 8, 1, tzinfo=UTC)))
+
+    shown = recording["body"]["results"]
+    assert [event.type for event in events] == [row["eventTypeName"] for row in shown]
+    assert [event.cluster for event in events] == [row.get("clusterName") for row in shown]
+
+
 @pytest.mark.parametrize("name", recorded("listGroupAlertConfigs"))
 def test_a_recorded_page_of_alert_configurations_is_understood(atlas, reader, name):
     recording = RECORDINGS[name]
@@ -148,6 +186,6 @@ def test_a_recorded_error_is_named_by_its_code(atlas, reader, name):
 
 
 def test_every_operation_in_use_that_was_recorded_is_replayed_here():
-    in_use = {*LISTS, *SINGLES, "listGroupAlertConfigs"}
+    in_use = {*LISTS, *SINGLES, "listGroupAlertConfigs", "listGroupEvents"}
 
     assert in_use <= {recording["operationId"] for recording in RECORDINGS.values()}

@@ -2,9 +2,10 @@
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from types import SimpleNamespace
 from typing import ClassVar
 
 import boto3
@@ -15,7 +16,7 @@ from fake_keys import FakeKeys
 
 from chalicelib.adapters.kms import KmsKeys, tag_value
 from chalicelib.domain.arn import KeyArn
-from chalicelib.domain.observed import KeyStatus, NewKey
+from chalicelib.domain.observed import ON_DEMAND_LIMIT, KeyRotations, KeyStatus, KeyUse, NewKey
 from chalicelib.usecases.ports import NotFound, PermanentError, TemporaryError
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
@@ -149,7 +150,10 @@ def test_a_key_that_kms_does_not_know_is_gone(keys):
     assert keys.describe(MISSING).status is KeyStatus.GONE
 
 
-@pytest.mark.parametrize("call", ["policy", "rotations", "enable", "disable", "cancel_deletion"])
+@pytest.mark.parametrize(
+    "call",
+    ["policy", "rotations", "last_used", "rotate_on_demand", "enable", "disable", "cancel_deletion"],
+)
 def test_nothing_can_be_done_with_a_key_that_kms_does_not_know(keys, call):
     with pytest.raises(NotFound):
         getattr(keys, call)(MISSING)
@@ -179,10 +183,199 @@ def test_a_key_rotates_by_itself_once_it_was_told_to_and_telling_again_is_fine(k
     assert keys.rotations(arn).dates == ()
 
 
-def test_a_disabled_key_cannot_be_set_to_rotate(keys, arn):
+@pytest.mark.parametrize("call", ["rotate_automatically", "rotate_on_demand"])
+def test_a_disabled_key_cannot_be_rotated(keys, arn, call):
     keys.disable(arn)
 
-    assert refusal(keys.rotate_automatically, arn) == "DisabledException"
+    assert refusal(getattr(keys, call), arn) == "DisabledException"
+
+
+def test_a_key_that_nobody_rotates_shows_no_period_no_date_and_no_rotation(keys, arn):
+    assert keys.rotations(arn) == KeyRotations(automatic=False)
+
+
+@pytest.mark.parametrize("days", [90, 365, 2560])
+def test_the_period_and_the_next_date_of_automatic_rotation_are_shown(keys, arn, clock, days):
+    keys.rotate_automatically(arn, period_days=days)
+
+    shown = keys.rotations(arn)
+
+    assert (shown.automatic, shown.period_days) == (True, days)
+    assert shown.next_at == clock.now() + timedelta(days=days)
+
+
+def test_telling_again_with_the_same_period_moves_no_date_and_another_period_does(keys, arn, clock):
+    keys.rotate_automatically(arn, period_days=200)
+    first = keys.rotations(arn).next_at
+    later(clock, days=10)
+    keys.rotate_automatically(arn, period_days=200)
+    same = keys.rotations(arn).next_at
+    keys.rotate_automatically(arn, period_days=100)
+
+    assert same == first
+    assert keys.rotations(arn).next_at == clock.now() + timedelta(days=100)
+
+
+@pytest.mark.parametrize("days", [0, 89, 2561])
+def test_a_period_that_kms_does_not_know_is_refused(keys, arn, days):
+    with pytest.raises(PermanentError):
+        keys.rotate_automatically(arn, period_days=days)
+
+    assert not keys.rotations(arn).automatic
+
+
+def test_automatic_rotations_happen_on_their_days_and_are_none_on_demand(keys, arn, clock):
+    begun = clock.now()
+    keys.rotate_automatically(arn, period_days=90)
+    later(clock, days=200)
+
+    shown = keys.rotations(arn)
+
+    assert shown.dates == (begun + timedelta(days=90), begun + timedelta(days=180))
+    assert (shown.next_at, shown.on_demand) == (begun + timedelta(days=270), 0)
+
+
+def test_a_disabled_key_rotates_once_it_is_enabled_again(keys, arn, clock):
+    keys.rotate_automatically(arn, period_days=90)
+    keys.disable(arn)
+    later(clock, days=300)
+    meanwhile = keys.rotations(arn).dates
+    keys.enable(arn)
+
+    shown = keys.rotations(arn)
+
+    assert (meanwhile, shown.dates) == ((), (clock.now(),))
+    assert shown.next_at == clock.now() + timedelta(days=90)
+
+
+def test_a_rotation_on_demand_runs_for_a_while_and_then_has_a_date(keys, arn, clock):
+    begun = clock.now()
+    keys.rotate_on_demand(arn)
+    running = keys.rotations(arn)
+    later(clock, days=1)
+    done = keys.rotations(arn)
+
+    assert (running.dates, running.on_demand, running.on_demand_running_since) == ((), 0, begun)
+    assert (len(done.dates), done.on_demand, done.on_demand_running_since) == (1, 1, None)
+    assert begun < done.dates[0] <= clock.now()
+
+
+def test_a_rotation_on_demand_moves_no_automatic_one(keys, arn, clock):
+    keys.rotate_automatically(arn, period_days=90)
+    before = keys.rotations(arn).next_at
+    keys.rotate_on_demand(arn)
+    later(clock, days=1)
+
+    assert (keys.rotations(arn).next_at, keys.rotations(arn).on_demand) == (before, 1)
+
+
+def test_a_rotation_that_runs_lets_no_other_begin_but_may_later(keys, arn, clock):
+    keys.rotate_on_demand(arn)
+
+    with pytest.raises(TemporaryError) as refused:
+        keys.rotate_on_demand(arn)
+    later(clock, days=1)
+    keys.rotate_on_demand(arn)
+
+    assert (refused.value.code, refused.value.call) == ("ConflictException", "kms:RotateKeyOnDemand")
+
+
+def test_no_rotation_on_demand_begins_minutes_before_an_automatic_one(keys, arn, clock):
+    keys.rotate_automatically(arn, period_days=90)
+    later(clock, days=89, hours=23, minutes=45)
+
+    with pytest.raises(TemporaryError) as refused:
+        keys.rotate_on_demand(arn)
+
+    assert refused.value.code == "ConflictException"
+
+
+def test_a_key_is_rotated_on_demand_twenty_five_times_in_its_life(keys, arn, clock):
+    for _ in range(ON_DEMAND_LIMIT):
+        keys.rotate_on_demand(arn)
+        later(clock, days=1)
+
+    assert refusal(keys.rotate_on_demand, arn) == "LimitExceededException"
+    assert keys.rotations(arn).on_demand == ON_DEMAND_LIMIT == 25
+
+
+KINDS = {
+    "replica": ({"multi_region": True, "replica": True}, None),
+    "custom store": (
+        {"origin": "AWS_CLOUDHSM", "custom_store": True},
+        {"Origin": "AWS_CLOUDHSM", "CustomKeyStoreId": "cks-1"},
+    ),
+    "external store": (
+        {"origin": "EXTERNAL_KEY_STORE", "custom_store": True},
+        {"Origin": "EXTERNAL_KEY_STORE", "CustomKeyStoreId": "cks-2", "XksKeyId": "x1"},
+    ),
+    "imported": (
+        {"origin": "EXTERNAL", "status": KeyStatus.PENDING_IMPORT},
+        {"Origin": "EXTERNAL"},
+    ),
+    "HMAC": (
+        {"spec": "HMAC_256", "usage": "GENERATE_VERIFY_MAC"},
+        {"KeySpec": "HMAC_256", "KeyUsage": "GENERATE_VERIFY_MAC"},
+    ),
+    "RSA": (
+        {"spec": "RSA_2048", "usage": "ENCRYPT_DECRYPT"},
+        {"KeySpec": "RSA_2048", "KeyUsage": "ENCRYPT_DECRYPT"},
+    ),
+}
+
+
+def of_kind(aws, keys, kind):
+    described, asked = KINDS[kind]
+    if isinstance(keys, FakeKeys):
+        return keys.add(**described)
+    kms = aws.client("kms")
+    if asked is None:
+        primary = aws.client("kms", region="eu-west-1").create_key(MultiRegion=True)["KeyMetadata"]["KeyId"]
+        aws.client("kms", region="eu-west-1").replicate_key(KeyId=primary, ReplicaRegion=REGION)
+        return KeyArn(account=ACCOUNT, region=REGION, key_id=primary)
+    return KeyArn(account=ACCOUNT, region=REGION, key_id=kms.create_key(**asked)["KeyMetadata"]["KeyId"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_key_is_described_as_the_kind_that_it_is(aws, keys, kind):
+    shown = keys.describe(of_kind(aws, keys, kind))
+
+    expected = KINDS[kind][0]
+    assert {name: getattr(shown, name) for name in expected} == expected
+    assert (shown.replica, shown.custom_store) == (kind == "replica", kind.endswith("store"))
+
+
+def test_an_ordinary_key_is_no_replica_in_no_store_and_nobody_elses(keys, arn):
+    shown = keys.describe(arn)
+
+    assert (shown.replica, shown.custom_store, shown.aws_managed) == (False, False, False)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("call", ["rotate_on_demand", "rotate_automatically"])
+def test_keys_of_kinds_that_kms_does_not_rotate_are_refused_with_its_code(aws, keys, kind, call):
+    arn = of_kind(aws, keys, kind)
+
+    code = "KMSInvalidStateException" if kind == "imported" else "UnsupportedOperationException"
+    assert refusal(getattr(keys, call), arn) == code
+
+
+# ---- the last use that KMS recorded ----
+
+
+def test_a_key_that_nobody_used_says_since_when_that_is_known(keys, arn, clock):
+    assert keys.last_used(arn) == KeyUse(at=None, operation=None, tracked_since=clock.now())
+
+
+def test_the_last_use_of_a_key_is_dated_and_named(keys, arn, clock, kms):
+    begun = clock.now()
+    later(clock, days=3)
+    if isinstance(keys, FakeKeys):
+        keys.use(arn, "Encrypt")
+    else:
+        kms.encrypt(KeyId=str(arn), Plaintext=b"x")
+
+    assert keys.last_used(arn) == KeyUse(at=clock.now(), operation="Encrypt", tracked_since=begun)
 
 
 # ---- quarantine and deletion ----
@@ -221,7 +414,7 @@ def test_scheduling_a_deletion_again_gives_the_date_it_has(keys, arn, clock):
     assert keys.schedule_deletion(arn, days=30) == first
 
 
-@pytest.mark.parametrize("call", ["enable", "disable", "rotate_automatically"])
+@pytest.mark.parametrize("call", ["enable", "disable", "rotate_automatically", "rotate_on_demand"])
 def test_a_key_pending_deletion_takes_no_change(keys, arn, call):
     keys.schedule_deletion(arn, days=7)
 
@@ -266,11 +459,54 @@ def test_rotations_by_kms_are_dated_oldest_first(real, new, kms, clock):
     arn = real.create(new)
     dates = []
     for _ in range(3):
-        later(clock, days=1)
         kms.rotate_key_on_demand(KeyId=str(arn))
+        later(clock, minutes=2)
         dates.append(clock.now())
+        later(clock, days=1)
 
     assert real.rotations(arn).dates == tuple(dates)
+
+
+def test_rotations_beyond_the_first_page_are_counted(aws):
+    client, stubber = stubbed(aws)
+    first, second = (datetime(2026, month, 1, tzinfo=UTC) for month in (1, 2))
+    named = {"KeyId": str(MISSING)}
+    stubber.add_response("get_key_rotation_status", {"KeyRotationEnabled": False}, named)
+    older = {"RotationDate": first, "RotationType": "ON_DEMAND"}
+    newer = {"RotationDate": second, "RotationType": "AUTOMATIC"}
+    stubber.add_response("list_key_rotations", {"Rotations": [newer], "Truncated": True, "NextMarker": "m"}, named)
+    stubber.add_response("list_key_rotations", {"Rotations": [older], "Truncated": False}, {**named, "Marker": "m"})
+
+    with stubber:
+        shown = KmsKeys(client, ACCOUNT, REGION).rotations(MISSING)
+
+    assert (shown.dates, shown.on_demand) == ((first, second), 1)
+
+
+def test_a_key_of_an_aws_service_is_described_as_such(aws):
+    client, stubber = stubbed(aws)
+    shown = {"KeyId": MISSING.key_id, "Arn": str(MISSING), "KeyState": "Enabled", "KeyManager": "AWS"}
+    stubber.add_response("describe_key", {"KeyMetadata": shown})
+
+    with stubber:
+        assert KmsKeys(client, ACCOUNT, REGION).describe(MISSING).aws_managed
+
+
+def test_an_sdk_that_cannot_ask_for_the_last_use_says_so():
+    client = SimpleNamespace(meta=SimpleNamespace(events=SimpleNamespace(register_first=lambda *_, **__: None)))
+
+    assert refusal(KmsKeys(client, ACCOUNT, REGION).last_used, MISSING) == "not_available"
+
+
+@pytest.mark.parametrize(
+    "answer", [{}, {"TrackingStartDate": datetime(2026, 1, 1, tzinfo=UTC), "KeyLastUsage": {"Operation": "Encrypt"}}]
+)
+def test_a_last_use_without_its_dates_is_an_error_and_not_no_use(aws, answer):
+    client, stubber = stubbed(aws)
+    stubber.add_response("get_key_last_usage", answer)
+
+    with stubber, pytest.raises(TemporaryError, match="without"):
+        KmsKeys(client, ACCOUNT, REGION).last_used(MISSING)
 
 
 def test_keys_of_a_kind_that_kms_cannot_rotate_never_rotate(real, kms):
@@ -418,17 +654,19 @@ def test_an_error_of_kms_becomes_one_of_ours(aws, code, status, expected):
 
 
 class Failing(BaseHTTPRequestHandler):
-    """Answers everything with an error of KMS' own, and counts."""
+    """Answers everything with an error of KMS' own, unless told another, and counts."""
 
     asked: ClassVar[list[str]] = []
+    status = 500
+    body = b"{}"
 
     def do_POST(self):
         self.rfile.read(int(self.headers["Content-Length"]))
         Failing.asked.append(self.headers["X-Amz-Target"].partition(".")[2])
-        self.send_response(500)
-        self.send_header("Content-Length", "2")
+        self.send_response(Failing.status)
+        self.send_header("Content-Length", str(len(Failing.body)))
         self.end_headers()
-        self.wfile.write(b"{}")
+        self.wfile.write(Failing.body)
 
     def log_message(self, *_):
         pass
@@ -436,7 +674,7 @@ class Failing(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def failing():
-    Failing.asked = []
+    Failing.asked, Failing.status, Failing.body = [], 500, b"{}"
     server = ThreadingHTTPServer(("127.0.0.1", 0), Failing)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
@@ -458,6 +696,33 @@ def test_a_creation_whose_answer_was_lost_is_never_sent_again(failing, new):
         KmsKeys(failing, ACCOUNT, REGION).create(new)
 
     assert (Failing.asked, lost.value.code) == (["CreateKey"], "answer_lost")
+
+
+def test_a_rotation_on_demand_whose_answer_was_lost_is_never_sent_again(failing):
+    with pytest.raises(TemporaryError) as lost:
+        KmsKeys(failing, ACCOUNT, REGION).rotate_on_demand(MISSING)
+
+    assert (Failing.asked, lost.value.code) == (["RotateKeyOnDemand"], "answer_lost")
+    assert lost.value.call == "kms:RotateKeyOnDemand"
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("LimitExceededException", PermanentError),
+        ("UnsupportedOperationException", PermanentError),
+        ("ConflictException", TemporaryError),
+        ("ThrottlingException", TemporaryError),
+    ],
+)
+def test_a_refusal_to_rotate_keeps_its_code_and_is_asked_for_once(failing, code, expected):
+    Failing.status, Failing.body = 400, json.dumps({"__type": code, "message": "said so"}).encode()
+
+    with pytest.raises(expected) as refused:
+        KmsKeys(failing, ACCOUNT, REGION).rotate_on_demand(MISSING)
+
+    assert (type(refused.value), refused.value.code) == (expected, code)
+    assert Failing.asked == ["RotateKeyOnDemand"]
 
 
 def test_other_calls_are_repeated_as_the_client_is_told(failing):

@@ -1,17 +1,19 @@
-"""The Atlas credentials from Secrets Manager: taken up within the hour, and never shown."""
+"""The Atlas credentials and those of legacy IAM users from Secrets Manager: never old, and never shown."""
 
 import json
 import traceback
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 from botocore.stub import Stubber
 
-from chalicelib.adapters.secrets import Secrets
+from chalicelib.adapters.secrets import PREFIX, Secrets
 from chalicelib.usecases.ports import NotFound, PermanentError, TemporaryError
 
+ROOT = Path(__file__).parent.parent
 CANARY = "canary-7f3a"
 CONTENT = {
     "organization": "0123456789abcdef01234567",
@@ -160,3 +162,137 @@ def test_an_error_of_secrets_manager_becomes_one_of_ours(aws, clock, code, statu
         Secrets(client, clock.now).get("keyturn/o1")
 
     assert (type(seen.value), seen.value.code) == (expected, code)
+
+
+KEY_ID, SECRET_KEY = "AKIA0123456789012345", f"{CANARY}/+secretAccessKey"
+CREDENTIALS = {"access_key_id": KEY_ID, "secret_access_key": SECRET_KEY}
+
+
+@pytest.mark.parametrize(
+    ("id_field", "secret_field"),
+    [
+        ("access_key_id", "secret_access_key"),
+        ("AccessKeyId", "SecretAccessKey"),
+        ("accessKeyID", "secretAccessKey"),
+        ("access_key_id", "SecretAccessKey"),
+    ],
+)
+def test_credentials_are_read_in_each_spelling(secrets, manager, name, id_field, secret_field):
+    write(manager, name, {id_field: KEY_ID, secret_field: SECRET_KEY, "UserName": "atlas"})
+
+    given = secrets.credentials(name)
+
+    assert (given.access_key_id, given.secret_access_key) == (KEY_ID, SECRET_KEY)
+
+
+def test_credentials_are_found_by_the_arn_of_their_secret_too(secrets, manager, name):
+    write(manager, name, CREDENTIALS)
+    arn = manager.describe_secret(SecretId=name)["ARN"]
+
+    assert secrets.credentials(arn).access_key_id == KEY_ID
+
+
+def test_credentials_are_fetched_each_time_and_kept_nowhere(secrets, manager, name):
+    write(manager, name, CREDENTIALS)
+    secrets.credentials(name)
+    write(manager, name, CREDENTIALS | {"access_key_id": "AKIANEXT000000000000"})
+
+    assert secrets.credentials(name).access_key_id == "AKIANEXT000000000000"
+    assert secrets._kept == secrets._provider.store == {}
+
+
+def test_no_secret_is_left_with_powertools(secrets, name):
+    secrets.get(name)
+
+    assert secrets._provider.store == {}
+
+
+def test_the_filter_is_told_the_secret_part_of_credentials_alone(secrets, manager, name):
+    write(manager, name, CREDENTIALS)
+    secrets.credentials(name)
+
+    assert secrets.current_values() == (SECRET_KEY,)
+
+
+def test_printed_credentials_show_no_secret(secrets, manager, name):
+    write(manager, name, CREDENTIALS)
+    given = secrets.credentials(name)
+
+    assert CANARY not in f"{given!r} {given} {[given]} {replace(given, access_key_id='x')!r}"
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (f'{{"access_key_id": "{CANARY}"', "no JSON object"),
+        (CANARY, "no JSON object"),
+        (json.dumps([CANARY]), "no JSON object"),
+        (json.dumps(CONTENT), "`access_key_id` is missing"),
+        ({"access_key_id": CANARY}, "`secret_access_key` is missing"),
+        (CREDENTIALS | {"secret_access_key": ""}, "`secret_access_key` must"),
+        (CREDENTIALS | {"secret_access_key": f"{CANARY}\n"}, "`secret_access_key` must"),
+        (CREDENTIALS | {"secret_access_key": [CANARY]}, "`secret_access_key` must"),
+        (CREDENTIALS | {"access_key_id": None}, "`access_key_id` must"),
+        (CREDENTIALS | {"SecretAccessKey": f"{CANARY}-other"}, "`secret_access_key` must"),
+    ],
+)
+def test_malformed_credentials_are_refused_naming_secret_and_field_but_never_the_content(
+    secrets, manager, name, content, named
+):
+    write(manager, name, content)
+
+    with pytest.raises(PermanentError) as refused:
+        secrets.credentials(name)
+
+    assert (name in refused.value.message, refused.value.code) == (True, "malformed")
+    assert named in refused.value.message
+    assert CANARY not in "".join(traceback.format_exception(refused.value))
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        "payroll",
+        "other/keyturn/x",
+        "arn:aws:secretsmanager:us-east-1:123456789012:secret:payroll-AbCdEf",
+        "arn:aws:secretsmanager:us-east-1:123456789012:secret:payroll:secret:keyturn/x",
+        "",
+    ],
+)
+def test_credentials_of_somebody_else_are_not_read_and_the_message_says_how_to_name_them(secrets, elsewhere):
+    with pytest.raises(PermanentError, match="name it keyturn/…") as refused:
+        secrets.credentials(elsewhere)
+
+    assert refused.value.code == "not_ours"
+
+
+def test_credentials_that_do_not_exist_stop_the_work_but_are_no_missing_project(secrets):
+    with pytest.raises(PermanentError, match="keyturn/missing does not exist") as refused:
+        secrets.credentials("keyturn/missing")
+
+    assert type(refused.value) is PermanentError
+    assert refused.value.code == "ResourceNotFoundException"
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "expected"),
+    [("AccessDeniedException", 400, PermanentError), ("InternalServiceError", 500, TemporaryError)],
+)
+def test_an_error_over_credentials_names_their_secret(aws, clock, code, status, expected):
+    client = aws.client("secretsmanager")
+    stubber = Stubber(client)
+    stubber.add_client_error("get_secret_value", code, "said so", http_status_code=status)
+
+    with stubber, pytest.raises(expected, match="the credentials secret keyturn/user") as seen:
+        Secrets(client, clock.now).credentials("keyturn/user")
+
+    assert (type(seen.value), seen.value.code) == (expected, code)
+
+
+def test_the_policies_allow_secrets_of_this_prefix_and_no_others():
+    policies = [json.loads(path.read_text()) for path in (ROOT / ".chalice" / "policies").glob("*.json")]
+    statements = [statement for policy in policies for statement in policy["Statement"]]
+    reading = [one for one in statements if "secretsmanager:GetSecretValue" in json.dumps(one["Action"])]
+
+    assert reading
+    assert all(json.dumps(one["Resource"]).rstrip('"]}').endswith(f":secret:{PREFIX}*") for one in reading)

@@ -5,6 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from sandbox.clock import VirtualClock
 from sandbox.strict_kms import Caller, KmsError, StrictKms
@@ -38,9 +41,13 @@ FOR_ATLAS = allow(["kms:Encrypt", "kms:Decrypt", "kms:DescribeKey"], Principal={
 class IamOfTheTest:
     def __init__(self):
         self.policies = {ADMIN.arn: (document(allow("*")),)}
+        self.boundaries = {}
 
     def policies_of(self, caller):
         return self.policies.get(caller.arn, ())
+
+    def boundary_of(self, caller):
+        return self.boundaries.get(caller.arn)
 
 
 class World:
@@ -184,9 +191,9 @@ def test_missing_and_unknown_parameters_are_refused(world):
 
 
 def test_operations_that_the_sandbox_does_not_know_are_refused(world):
-    assert world.refusal("ImportKeyMaterial", KeyId="x") == (
+    assert world.refusal("DeleteImportedKeyMaterial", KeyId="x") == (
         "UnsupportedOperationException",
-        "ImportKeyMaterial is not in the sandbox.",
+        "DeleteImportedKeyMaterial is not in the sandbox.",
     )
 
 
@@ -525,6 +532,33 @@ def test_a_grant_is_retired_only_by_whom_it_names(world):
     assert world.do("ListGrants", KeyId=key)["Grants"] == []
 
 
+@pytest.mark.parametrize(
+    ("boundary", "why"),
+    [
+        (document(allow("s3:*")), "because no permissions boundary allows the kms:Encrypt action"),
+        (document(allow("*"), deny("kms:Encrypt")), "with an explicit deny in a permissions boundary"),
+    ],
+)
+def test_a_permissions_boundary_limits_what_a_key_policy_gives_to_a_role(world, boundary, why):
+    key = world.new_key(Policy=document(ACCOUNT, FOR_ATLAS))
+    before = world.do("Encrypt", ATLAS, KeyId=key, Plaintext=b"x")
+    world.iam.boundaries[ATLAS.arn] = boundary
+
+    code, message = world.refusal("Encrypt", ATLAS, KeyId=key, Plaintext=b"x")
+
+    assert before["KeyId"] == key
+    assert (code, message.endswith(why)) == ("AccessDeniedException", True)
+
+
+def test_a_permissions_boundary_limits_what_a_caller_may_do_in_its_account(world):
+    world.iam.boundaries[ADMIN.arn] = document(allow("kms:ListKeys"))
+
+    listed = world.do("ListKeys")
+
+    assert listed["Keys"] == []
+    assert world.refusal("CreateKey")[0] == "AccessDeniedException"
+
+
 # ---- states ----
 
 
@@ -759,6 +793,102 @@ def test_a_key_without_material_waits_for_its_import(world):
     assert world.refusal("EnableKey", KeyId=key)[0] == "KMSInvalidStateException"
 
 
+# ---- imported material ----
+
+OAEP = padding.OAEP(mgf=padding.MGF1(algorithm=SHA256()), algorithm=SHA256(), label=None)
+
+
+def parameters(world, key):
+    wrapped_by = {"WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"}
+    given = world.do("GetParametersForImport", KeyId=key, **wrapped_by)
+    return load_der_public_key(given["PublicKey"]), given["ImportToken"]
+
+
+def ready_to_import(world, key, secret, **more):
+    public, token = parameters(world, key)
+    body = {"ImportToken": token, "EncryptedKeyMaterial": public.encrypt(secret, OAEP)}
+    return {"KeyId": key, "ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE", **body, **more}
+
+
+def imported_key(world, secret=b"a" * 32):
+    key = world.new_key(Origin="EXTERNAL")
+    world.do("ImportKeyMaterial", **ready_to_import(world, key, secret))
+    return key
+
+
+def test_a_key_works_once_its_material_was_imported(world):
+    key = imported_key(world)
+    blob = world.do("Encrypt", KeyId=key, Plaintext=b"x")["CiphertextBlob"]
+
+    shown = world.do("DescribeKey", KeyId=key)["KeyMetadata"]
+
+    assert (shown["KeyState"], shown["Origin"]) == ("Enabled", "EXTERNAL")
+    assert shown["ExpirationModel"] == "KEY_MATERIAL_DOES_NOT_EXPIRE"
+    assert world.do("Decrypt", CiphertextBlob=blob)["Plaintext"] == b"x"
+
+
+def test_imported_material_rotates_on_demand_only_and_only_to_new_material(world):
+    key = imported_key(world)
+    blob = world.do("Encrypt", KeyId=key, Plaintext=b"x")["CiphertextBlob"]
+    without = world.refusal("RotateKeyOnDemand", KeyId=key)
+    new = ready_to_import(world, key, b"b" * 32, ImportType="NEW_KEY_MATERIAL")
+    told = world.do("ImportKeyMaterial", **new)
+    waiting = world.do("ListKeyRotations", KeyId=key, IncludeKeyMaterial="ALL_KEY_MATERIAL")["Rotations"]
+
+    world.do("RotateKeyOnDemand", KeyId=key)
+    world.days_pass(1)
+
+    assert without[0] == "KMSInvalidStateException"
+    assert world.refusal("EnableKeyRotation", KeyId=key)[0] == "UnsupportedOperationException"
+    assert [one["KeyMaterialState"] for one in waiting] == ["CURRENT", "PENDING_ROTATION"]
+    (done,) = world.do("ListKeyRotations", KeyId=key)["Rotations"]
+    assert (done["RotationType"], done["KeyMaterialId"]) == ("ON_DEMAND", told["KeyMaterialId"])
+    assert world.do("Decrypt", CiphertextBlob=blob)["Plaintext"] == b"x"
+
+
+def test_the_same_material_may_be_imported_again_and_other_is_not_taken_for_it(world):
+    key = imported_key(world, b"a" * 32)
+
+    world.do("ImportKeyMaterial", **ready_to_import(world, key, b"a" * 32))
+
+    other = ready_to_import(world, key, b"b" * 32)
+    assert world.refusal("ImportKeyMaterial", **other)[0] == "IncorrectKeyMaterialException"
+
+
+def test_one_new_material_waits_at_a_time(world):
+    key = imported_key(world)
+    world.do("ImportKeyMaterial", **ready_to_import(world, key, b"b" * 32, ImportType="NEW_KEY_MATERIAL"))
+
+    third = ready_to_import(world, key, b"c" * 32, ImportType="NEW_KEY_MATERIAL")
+
+    assert world.refusal("ImportKeyMaterial", **third)[0] == "KMSInvalidStateException"
+
+
+@pytest.mark.parametrize(
+    ("secret", "change", "code"),
+    [
+        (b"short", {}, "IncorrectKeyMaterialException"),
+        (b"a" * 32, {"ImportToken": b"other"}, "InvalidImportTokenException"),
+        (b"a" * 32, {"EncryptedKeyMaterial": b"not wrapped"}, "InvalidCiphertextException"),
+        (b"a" * 32, {"ExpirationModel": "KEY_MATERIAL_EXPIRES"}, "UnsupportedOperationException"),
+    ],
+)
+def test_material_that_does_not_fit_is_refused(world, secret, change, code):
+    key = world.new_key(Origin="EXTERNAL")
+    body = ready_to_import(world, key, secret) | change
+
+    assert world.refusal("ImportKeyMaterial", **body)[0] == code
+    assert world.state(key) == "PendingImport"
+
+
+def test_an_import_token_lasts_a_day(world):
+    key = world.new_key(Origin="EXTERNAL")
+    body = ready_to_import(world, key, b"a" * 32)
+    world.days_pass(1)
+
+    assert world.refusal("ImportKeyMaterial", **body)[0] == "ExpiredImportTokenException"
+
+
 # ---- rotation ----
 
 
@@ -770,11 +900,13 @@ def test_old_ciphertexts_still_decrypt_after_every_kind_of_rotation(world):
         world.days_pass(90)
         blobs.append(world.do("Encrypt", KeyId=key, Plaintext=number)["CiphertextBlob"])
     world.do("RotateKeyOnDemand", KeyId=key)
+    world.days_pass(1)
+    blobs.append(world.do("Encrypt", KeyId=key, Plaintext=b"3")["CiphertextBlob"])
 
     opened = [world.do("Decrypt", CiphertextBlob=blob) for blob in blobs]
 
-    assert [one["Plaintext"] for one in opened] == [b"0", b"1", b"2"]
-    assert len({one["KeyMaterialId"] for one in opened}) == 3
+    assert [one["Plaintext"] for one in opened] == [b"0", b"1", b"2", b"3"]
+    assert len({one["KeyMaterialId"] for one in opened}) == 4
 
 
 def test_rotation_happens_on_its_dates_even_when_nobody_looks(world):
@@ -830,13 +962,135 @@ def test_on_demand_rotations_end_at_twenty_five(world):
     key = world.new_key()
     for _ in range(25):
         assert world.do("RotateKeyOnDemand", KeyId=key) == {"KeyId": key}
+        world.days_pass(1)
 
     code, message = world.refusal("RotateKeyOnDemand", KeyId=key)
 
     assert code == "LimitExceededException"
     assert message.startswith("The on-demand rotations limit has been reached for the given keyId.")
     listed = world.do("ListKeyRotations", KeyId=key)["Rotations"]
-    assert {one["RotationType"] for one in listed} == {"ON_DEMAND"}
+    assert [one["RotationType"] for one in listed] == ["ON_DEMAND"] * 25
+
+
+def test_a_rotation_on_demand_runs_until_its_material_is_there(world):
+    key = world.new_key()
+    old = world.do("DescribeKey", KeyId=key)["KeyMetadata"]["CurrentKeyMaterialId"]
+    world.do("RotateKeyOnDemand", KeyId=key)
+
+    status = world.do("GetKeyRotationStatus", KeyId=key)
+    running = world.do("DescribeKey", KeyId=key)["KeyMetadata"]["CurrentKeyMaterialId"]
+    listed = world.do("ListKeyRotations", KeyId=key)["Rotations"]
+    world.clock.advance_to(START + timedelta(minutes=2))
+
+    assert status == {"KeyId": key, "KeyRotationEnabled": False, "OnDemandRotationStartDate": START}
+    assert (running, listed) == (old, [])
+    assert "OnDemandRotationStartDate" not in world.do("GetKeyRotationStatus", KeyId=key)
+    (done,) = world.do("ListKeyRotations", KeyId=key)["Rotations"]
+    assert (done["RotationDate"], done["RotationType"]) == (START + timedelta(minutes=2), "ON_DEMAND")
+    assert done["KeyMaterialId"] == world.do("DescribeKey", KeyId=key)["KeyMetadata"]["CurrentKeyMaterialId"] != old
+
+
+def test_a_rotation_is_not_started_while_one_runs_or_an_automatic_one_is_near(world):
+    key = world.new_key()
+    world.do("EnableKeyRotation", KeyId=key, RotationPeriodInDays=90)
+    world.do("RotateKeyOnDemand", KeyId=key)
+    while_one_runs, _ = world.refusal("RotateKeyOnDemand", KeyId=key)
+    world.clock.advance_to(START + timedelta(days=90) - timedelta(minutes=20))
+
+    assert while_one_runs == "ConflictException"
+    assert world.refusal("RotateKeyOnDemand", KeyId=key)[0] == "ConflictException"
+
+
+def test_rotations_of_both_kinds_are_listed_in_the_order_in_which_they_happened(world):
+    key = world.new_key()
+    world.do("EnableKeyRotation", KeyId=key, RotationPeriodInDays=90)
+    world.days_pass(89)
+    world.do("RotateKeyOnDemand", KeyId=key)
+    world.days_pass(200)
+
+    kinds = [one["RotationType"] for one in world.do("ListKeyRotations", KeyId=key)["Rotations"]]
+
+    assert kinds == ["ON_DEMAND", "AUTOMATIC", "AUTOMATIC", "AUTOMATIC"]
+    next_one = world.do("GetKeyRotationStatus", KeyId=key)["NextRotationDate"]
+    assert next_one == START + timedelta(days=360)
+
+
+def test_a_rotation_on_demand_waits_while_its_key_is_disabled(world):
+    key = world.new_key()
+    world.do("RotateKeyOnDemand", KeyId=key)
+    world.do("DisableKey", KeyId=key)
+    world.days_pass(5)
+    while_disabled = world.do("ListKeyRotations", KeyId=key)["Rotations"]
+
+    world.do("EnableKey", KeyId=key)
+
+    assert while_disabled == []
+    (done,) = world.do("ListKeyRotations", KeyId=key)["Rotations"]
+    assert done["RotationDate"] == START + timedelta(days=5)
+
+
+def test_rotations_come_in_pages(world):
+    key = world.new_key()
+    for _ in range(3):
+        world.do("RotateKeyOnDemand", KeyId=key)
+        world.days_pass(1)
+
+    first = world.do("ListKeyRotations", KeyId=key, Limit=2)
+    second = world.do("ListKeyRotations", KeyId=key, Limit=2, Marker=first["NextMarker"])
+
+    assert (len(first["Rotations"]), first["Truncated"]) == (2, True)
+    assert (len(second["Rotations"]), second["Truncated"]) == (1, False)
+
+
+def test_only_those_whom_a_policy_lets_rotate_a_key(world):
+    key = world.new_key()
+
+    assert world.refusal("RotateKeyOnDemand", STRANGER, KeyId=key)[0] == "AccessDeniedException"
+    assert world.refusal("RotateKeyOnDemand", FOREIGNER, KeyId=key)[0] == "AccessDeniedException"
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown"),
+    [
+        (
+            {"Origin": "AWS_CLOUDHSM", "CustomKeyStoreId": "cks-1"},
+            {"CustomKeyStoreId": "cks-1", "CloudHsmClusterId": "cluster-sandbox"},
+        ),
+        (
+            {"Origin": "EXTERNAL_KEY_STORE", "CustomKeyStoreId": "cks-2", "XksKeyId": "x1"},
+            {"CustomKeyStoreId": "cks-2", "XksKeyConfiguration": {"Id": "x1"}},
+        ),
+    ],
+)
+def test_a_key_in_a_custom_store_encrypts_but_is_not_rotated(world, asked, shown):
+    key = world.new_key(**asked)
+    blob = world.do("Encrypt", KeyId=key, Plaintext=b"x")["CiphertextBlob"]
+
+    described = world.do("DescribeKey", KeyId=key)["KeyMetadata"]
+
+    assert described["Origin"] == asked["Origin"]
+    assert shown.items() <= described.items()
+    assert "CurrentKeyMaterialId" not in described
+    assert world.do("Decrypt", KeyId=key, CiphertextBlob=blob)["Plaintext"] == b"x"
+    for operation in ("EnableKeyRotation", "RotateKeyOnDemand"):
+        assert world.refusal(operation, KeyId=key)[0] == "UnsupportedOperationException"
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        ({"Origin": "AWS_CLOUDHSM"}, "ValidationException"),
+        ({"CustomKeyStoreId": "cks-1"}, "ValidationException"),
+        ({"Origin": "EXTERNAL_KEY_STORE", "CustomKeyStoreId": "cks-2"}, "ValidationException"),
+        ({"Origin": "AWS_CLOUDHSM", "CustomKeyStoreId": "cks-1", "XksKeyId": "x1"}, "ValidationException"),
+        (
+            {"Origin": "AWS_CLOUDHSM", "CustomKeyStoreId": "cks-1", "MultiRegion": True},
+            "UnsupportedOperationException",
+        ),
+    ],
+)
+def test_a_custom_store_takes_single_region_keys_of_its_own_origin_only(world, asked, code):
+    assert world.refusal("CreateKey", **asked)[0] == code
 
 
 def test_keys_that_kms_cannot_rotate_say_so(world):
@@ -892,8 +1146,25 @@ def test_only_the_primary_is_rotated_and_replicated(world):
     key = world.new_key(MultiRegion=True)
     replica = world.do("ReplicateKey", KeyId=key, ReplicaRegion="eu-west-1")["ReplicaKeyMetadata"]["Arn"]
 
-    assert world.refusal("EnableKeyRotation", region="eu-west-1", KeyId=replica)[0].startswith("Unsupported")
+    for operation in ("EnableKeyRotation", "RotateKeyOnDemand"):
+        assert world.refusal(operation, region="eu-west-1", KeyId=replica)[0] == "UnsupportedOperationException"
     assert world.refusal("ReplicateKey", KeyId=key, ReplicaRegion="eu-west-1")[0] == "AlreadyExistsException"
+
+
+def test_a_rotation_of_the_primary_is_one_of_its_replicas(world):
+    key = world.new_key(MultiRegion=True)
+    replica = world.do("ReplicateKey", KeyId=key, ReplicaRegion="eu-west-1")["ReplicaKeyMetadata"]["Arn"]
+    old = world.do("Encrypt", region="eu-west-1", KeyId=replica, Plaintext=b"x")["CiphertextBlob"]
+    world.do("RotateKeyOnDemand", KeyId=key)
+    world.days_pass(1)
+
+    shown = [
+        world.do("DescribeKey", region=region, KeyId=name)["KeyMetadata"]["CurrentKeyMaterialId"]
+        for region, name in ((REGION, key), ("eu-west-1", replica))
+    ]
+
+    assert shown[0] == shown[1]
+    assert world.do("Decrypt", region="eu-west-1", KeyId=replica, CiphertextBlob=old)["Plaintext"] == b"x"
 
 
 # ---- tags ----

@@ -1,14 +1,21 @@
-"""What every tracker promises, held against the fake and against DynamoDB's adapter alike."""
+"""What every tracker promises, held against the fake and against DynamoDB's adapter alike.
+
+The adapter speaks to moto, and to DynamoDB Local where `make dynamodb-local` has fetched it.
+"""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
 
 import msgspec
 import pytest
 from botocore.stub import Stubber
+from dynamodb_local import client_at, dynamodb_local, shipped_table, why_not
 from fake_tracker import FakeTracker
+from figures import FULL_SIZE, tell
 
 from chalicelib.adapters.tracker import DynamoTracker, notice_from_stream
 from chalicelib.domain.arn import KeyArn
@@ -39,11 +46,73 @@ ARN = KeyArn(account="123456789012", region="eu-west-1", key_id="11111111-2222-4
 REPLICATED = "mrk-" + "ab" * 16
 
 
-@pytest.fixture(params=["fake", "dynamodb"])
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """A table of DynamoDB's, by whomever, with the tracker in front of it and the stream behind it."""
+
+    client: Any
+    table: str
+    streams: Any
+    stream: str
+
+    @property
+    def tracker(self):
+        return DynamoTracker(self.client, self.table)
+
+    def items(self):
+        pages = self.client.get_paginator("scan").paginate(TableName=self.table)
+        return {(i["pk"]["S"], i["sk"]["S"]): i for page in pages for i in page["Items"]}
+
+    def listen(self):
+        """Everything that the stream tells from now on, as often as it is asked."""
+        shards = self.streams.describe_stream(StreamArn=self.stream)["StreamDescription"]["Shards"]
+        place = {"StreamArn": self.stream, "ShardIteratorType": "LATEST"}
+        starts = [self.streams.get_shard_iterator(ShardId=s["ShardId"], **place)["ShardIterator"] for s in shards]
+        return lambda: [r for start in starts for r in self.streams.get_records(ShardIterator=start)["Records"]]
+
+    def empty(self):
+        for pk, sk in self.items():
+            self.client.delete_item(TableName=self.table, Key={"pk": {"S": pk}, "sk": {"S": sk}})
+
+
+@pytest.fixture
+def on_moto(aws, dynamodb, table, stack):
+    arn = stack["TrackerTable"]["stream_arn"]
+    store = Store(client=dynamodb, table=table, streams=aws.client("dynamodbstreams"), stream=arn)
+    yield store
+    store.empty()
+
+
+@pytest.fixture(scope="module")
+def local_store():
+    if (reason := why_not()) is not None:
+        pytest.skip(reason)
+    with dynamodb_local() as address:
+        client = client_at(address)
+        made = shipped_table(client)
+        streams = client_at(address, "dynamodbstreams")
+        yield Store(client=client, table=made["name"], streams=streams, stream=made["stream_arn"])
+
+
+@pytest.fixture
+def on_dynamodb_local(local_store):
+    yield local_store
+    local_store.empty()
+
+
+@pytest.fixture(params=["on_moto", "on_dynamodb_local"])
+def store(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def stored(store):
+    return store.tracker
+
+
+@pytest.fixture(params=["fake", "on_moto", "on_dynamodb_local"])
 def tracker(request):
-    if request.param == "fake":
-        return FakeTracker()
-    return DynamoTracker(request.getfixturevalue("dynamodb"), request.getfixturevalue("table"))
+    return FakeTracker() if request.param == "fake" else request.getfixturevalue(request.param).tracker
 
 
 def project(name="p1", **more):
@@ -255,6 +324,11 @@ def test_a_change_that_writes_one_record_twice_is_refused(tracker):
         save(tracker, project(), project(open_rotation="r1"))
 
 
+def test_a_change_of_nothing_is_refused(tracker):
+    with pytest.raises(PermanentError):
+        save(tracker)
+
+
 # ---- notices ----
 
 
@@ -412,19 +486,10 @@ def test_times_in_other_zones_fall_due_at_the_same_moment(tracker):
 # ---- DynamoDB alone: how it lies in the table, and what its errors become ----
 
 
-@pytest.fixture
-def stored(dynamodb, table):
-    return DynamoTracker(dynamodb, table)
-
-
-def items(dynamodb, table):
-    return {(i["pk"]["S"], i["sk"]["S"]): i for i in dynamodb.scan(TableName=table)["Items"]}
-
-
-def test_the_trail_lies_beside_the_records_in_order(stored, dynamodb, table):
+def test_the_trail_lies_beside_the_records_in_order(stored, store):
     save(stored, project(), audit=(audit(why="because"), audit(what="another")))
 
-    rows = sorted(sk for pk, sk in items(dynamodb, table) if pk == "AUDIT#p1")
+    rows = sorted(sk for pk, sk in store.items() if pk == "AUDIT#p1")
 
     assert [row.split("#")[:2] for row in rows] == [
         ["2027-03-01T09:30:00.000000Z", "0"],
@@ -432,10 +497,10 @@ def test_the_trail_lies_beside_the_records_in_order(stored, dynamodb, table):
     ]
 
 
-def test_only_projects_and_keys_are_listed_and_only_due_records_are_in_the_time_index(stored, dynamodb, table):
+def test_only_projects_and_keys_are_listed_and_only_due_records_are_in_the_time_index(stored, store):
     save(stored, project(), rotation(next_look_at=NOW), key(), deletion(), notices=(notice(),), audit=(audit(),))
 
-    lying = items(dynamodb, table).items()
+    lying = store.items().items()
 
     assert {i["kind"]["S"] for _, i in lying if "kind" in i} == {"PROJECT", "KEY"}
     assert {i["due_kind"]["S"]: i["due_at"]["S"] for _, i in lying if "due_kind" in i} == {
@@ -444,20 +509,22 @@ def test_only_projects_and_keys_are_listed_and_only_due_records_are_in_the_time_
     }
 
 
-def test_fields_of_a_newer_version_are_passed_over_and_missing_ones_take_their_default(stored, dynamodb, table):
+def test_fields_of_a_newer_version_are_passed_over_and_missing_ones_take_their_default(stored, store):
     save(stored, project(drift=("key",)))
-    item = items(dynamodb, table)["PROJECT#p1", "PROJECT"]
+    item = store.items()["PROJECT#p1", "PROJECT"]
     body = msgspec.json.decode(item["body"]["S"])
     del body["drift"]
-    dynamodb.put_item(TableName=table, Item=item | {"body": {"S": msgspec.json.encode(body | {"new": 1}).decode()}})
+    store.client.put_item(
+        TableName=store.table, Item=item | {"body": {"S": msgspec.json.encode(body | {"new": 1}).decode()}}
+    )
 
     assert stored.project("p1").drift == ()
 
 
-def test_a_damaged_record_is_an_error_and_not_an_absence(stored, dynamodb, table):
+def test_a_damaged_record_is_an_error_and_not_an_absence(stored, store):
     save(stored, project())
-    item = items(dynamodb, table)["PROJECT#p1", "PROJECT"]
-    dynamodb.put_item(TableName=table, Item=item | {"body": {"S": '{"project_id": 7}'}})
+    item = store.items()["PROJECT#p1", "PROJECT"]
+    store.client.put_item(TableName=store.table, Item=item | {"body": {"S": '{"project_id": 7}'}})
 
     with pytest.raises(PermanentError, match="PROJECT#p1"):
         stored.project("p1")
@@ -465,10 +532,10 @@ def test_a_damaged_record_is_an_error_and_not_an_absence(stored, dynamodb, table
         stored.projects(None, 10)
 
 
-def test_a_link_whose_key_is_missing_is_an_error_and_not_an_absence(stored, dynamodb, table):
+def test_a_link_whose_key_is_missing_is_an_error_and_not_an_absence(stored, store):
     save(stored, key())
     place = {"pk": {"S": f"KEY#{ARN.key_id}"}, "sk": {"S": f"KEY#{ARN.account}#{ARN.region}"}}
-    dynamodb.delete_item(TableName=table, Key=place)
+    store.client.delete_item(TableName=store.table, Key=place)
 
     with pytest.raises(PermanentError, match=ARN.key_id):
         stored.keys_of("p1")
@@ -483,12 +550,132 @@ def test_a_cursor_tells_nothing_but_names(stored):
     assert shown == {"pk": "PROJECT#p1", "sk": "PROJECT", "kind": "PROJECT"}
 
 
-def test_the_stream_shows_notices_and_nothing_else(stored, dynamodb, table):
+def test_the_stream_tells_each_record_once_in_order_and_a_notice_is_read_from_it(stored, store):
+    heard = store.listen()
     save(stored, project(), rotation(), key(), notices=(notice(),), audit=(audit(),))
+    sent = stored.update_notice(replace(stored.notice("n1"), sent_at=NOW))
 
-    read = [notice_from_stream(image) for image in items(dynamodb, table).values()]
+    events = [(event["eventName"], event["dynamodb"]["NewImage"]) for event in heard()]
 
-    assert [n for n in read if n is not None] == [replace(notice(), version=1)]
+    assert sorted(name for name, _ in events) == ["INSERT"] * 6 + ["MODIFY"]
+    notices = [read for _, image in events if (read := notice_from_stream(image)) is not None]
+    assert notices == [replace(notice(), version=1), sent]
+
+
+def test_a_change_that_was_refused_leaves_nothing_in_the_stream(stored, store):
+    save(stored, project())
+    heard = store.listen()
+
+    with pytest.raises(Conflict):
+        save(stored, rotation(), project(), notices=(notice(),))
+
+    assert heard() == []
+
+
+def test_a_call_whose_answer_was_lost_is_repeated_by_the_client_and_still_writes_once(stored, store):
+    sent = []
+
+    def lose_the_first_answer(request_dict, **_):
+        sent.append(request_dict)
+        return 0 if len(sent) == 1 else None  # a number has botocore send the very same request once more
+
+    event = "needs-retry.dynamodb.TransactWriteItems"
+    store.client.meta.events.register_first(event, lose_the_first_answer)
+
+    save(stored, project(), notices=(notice(),), audit=(audit(),))
+
+    store.client.meta.events.unregister(event, lose_the_first_answer)
+    assert [len(sent), sent[0]["body"]] == [2, sent[1]["body"]]
+    assert stored.project("p1").version == 1
+
+
+def test_a_token_that_stood_for_another_change_is_refused(store):
+    def write(name):
+        put = {"TableName": store.table, "Item": {"pk": {"S": name}, "sk": {"S": name}}}
+        store.client.transact_write_items(TransactItems=[{"Put": put}], ClientRequestToken="one token")
+
+    write("first")
+    write("first")
+
+    with pytest.raises(store.client.exceptions.IdempotentParameterMismatchException):
+        write("second")
+
+
+def test_the_time_index_and_the_listing_are_read_across_pages_of_a_megabyte(stored):
+    weight = "x" * 300_000
+    heavy = [project(f"p{n}", drift=(weight,), next_reminder_at=NOW + timedelta(seconds=n)) for n in range(8)]
+    for one in heavy:
+        save(stored, one)
+
+    listed = walk(stored.projects, 100)
+
+    assert [p.project_id for p in listed] == [f"p{n}" for n in range(8)]
+    assert list(stored.due(Due.REMINDER, NOW + timedelta(hours=1))) == [(f"p{n}",) for n in range(8)]
+
+
+def test_keys_of_a_name_are_read_across_pages_of_a_megabyte(stored):
+    regions = ["eu-west-1", "eu-west-2", "eu-west-3", "us-east-1", "us-east-2"]
+    weight = (Reason(kind="snapshots", text="x" * 300_000),)
+    for region in regions:
+        save(stored, key(replace(ARN, region=region), reasons=weight))
+
+    assert [k.arn.region for k in stored.keys_named(ARN.key_id)] == regions
+    assert [k.arn.region for k in stored.keys_of("p1")] == regions
+
+
+def test_a_record_larger_than_an_item_may_be_is_refused_for_good_and_nothing_is_saved(stored):
+    with pytest.raises(PermanentError):
+        save(stored, rotation(), project(drift=("x" * 410_000,)))
+
+    assert stored.rotation("p1", "r1") is None
+
+
+def test_in_every_round_of_eight_claims_of_one_rotation_there_is_one_winner(store, request):
+    rounds = 200 if FULL_SIZE else 10
+    stored = store.tracker
+
+    def claim(read):
+        try:
+            save(stored, replace(read, lease_until=NOW + timedelta(minutes=3)), audit=(audit(what=f"{uuid4()}"),))
+        except TemporaryError:  # a Conflict, or one that DynamoDB would have us repeat: neither has won
+            return 0
+        return 1
+
+    winners = []
+    with ThreadPoolExecutor(8) as threads:
+        for number in range(rounds):
+            save(stored, rotation(f"r{number}"))
+            read = stored.rotation("p1", f"r{number}")
+            winners.append(sum(threads.map(claim, [read] * 8)))
+
+    tell(table=request.node.callspec.id, rounds=rounds, claims=8 * rounds, winners=sum(winners))
+    assert winners == [1] * rounds
+
+
+def test_eight_writers_of_different_records_all_win(stored):
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda n: save(stored, project(f"p{n}"), rotation(f"r{n}", f"p{n}")), range(8)))
+
+    assert len(walk(stored.projects, 3)) == 8
+
+
+def test_eight_threads_that_each_add_to_one_record_until_it_is_saved_lose_nothing(stored):
+    save(stored, project())
+
+    def add(number):
+        while True:
+            read = stored.project("p1")
+            try:
+                save(stored, replace(read, drift=(*read.drift, f"{number}")))
+            except (Conflict, TemporaryError):
+                continue
+            return
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(add, range(8)))
+
+    assert sorted(stored.project("p1").drift) == [f"{n}" for n in range(8)]
+    assert stored.project("p1").version == 9
 
 
 def stubbed(aws):

@@ -1,17 +1,8 @@
 """The bodies of this Atlas' answers: what the API shows of the world."""
 
-from datetime import datetime
-
+from sandbox.atlas.cmk import KmsSettings, PrivateEndpoint, Role
 from sandbox.atlas.habits import Habits
-from sandbox.atlas.model import (
-    AlertConfig,
-    Cluster,
-    KmsSettings,
-    Organization,
-    Project,
-    ProjectEvent,
-    Role,
-)
+from sandbox.atlas.model import Cluster, Organization, Project, ProjectEvent
 from sandbox.atlas.names import stamp
 
 Body = dict[str, object]
@@ -19,7 +10,6 @@ Body = dict[str, object]
 LINKS_HOST = "http://localhost:8080"
 """The host in `links[].href`: as in recorded answers not the one that was asked."""
 ATLAS_ACCOUNT = "arn:aws:iam::299602853325:root"
-NEEDS_ROTATION = "AWS_ENCRYPTION_KEY_NEEDS_ROTATION"
 _API = f"{LINKS_HOST}/api/atlas/v2"
 
 
@@ -53,11 +43,11 @@ def project(known: Project) -> Body:
     }
 
 
-def encryption(known: Project, *, valid: bool, habits: Habits) -> Body:
+def encryption(known: Project, settings: KmsSettings | None, *, valid: bool, habits: Habits) -> Body:
     """The settings of Encryption at Rest; all three providers appear, enabled or not."""
     aws: Body = {"enabled": False}
-    if known.encryption is not None:
-        aws = _aws(known.encryption, valid=valid, habits=habits)
+    if settings is not None:
+        aws = _aws(settings, valid=valid, habits=habits)
     return {
         "awsKms": aws,
         "azureKeyVault": {"enabled": known.other_provider == "AZURE"},
@@ -72,11 +62,25 @@ def _aws(settings: KmsSettings, *, valid: bool, habits: Habits) -> Body:
         "enabled": True,
         "region": settings.region,
         "requirePrivateNetworking": settings.private_networking,
-        "valid": valid,
     }
+    if habits.shows_valid:
+        block["valid"] = valid
+    if settings.cmk.access is not None:
+        block["accessKeyID"] = settings.cmk.access.access_key_id
     if habits.shows_role_id and settings.role_id is not None:
         block["roleId"] = settings.role_id
     return block
+
+
+def private_endpoint(known: PrivateEndpoint) -> Body:
+    """A private endpoint to KMS."""
+    return {
+        "cloudProvider": "AWS",
+        "id": known.endpoint_id,
+        "privateEndpointConnectionName": f"vpce-{known.endpoint_id[:17]}",
+        "regionName": known.region,
+        "status": known.status,
+    }
 
 
 def cloud_provider_access(known: Project) -> Body:
@@ -120,19 +124,33 @@ def cluster(known: Cluster, habits: Habits) -> Body:
         "replicationSpecs": [_shard(known, number) for number in range(known.shards)],
         "retainBackups": known.deleted,
         "rootCertType": "ISRGROOTX1",
-        "stateName": habits.state_of_deleted if known.deleted else known.state,
+        "stateName": _state(known, habits),
         "tags": [],
         "terminationProtectionEnabled": False,
         "versionReleaseSystem": "LTS",
     }
 
 
+def _state(known: Cluster, habits: Habits) -> str:
+    if known.deleted:
+        return habits.state_of_deleted
+    return habits.state_of_shut_down if known.down else known.state
+
+
+def zone_id(known: Cluster, number: int = 0) -> str:
+    """The id of a cluster's zone; only a global one has several."""
+    return f"{int(known.cluster_id, 16) ^ (number + 1) << 48:024x}"
+
+
 def _shard(known: Cluster, number: int) -> Body:
-    regions = [_region(known, region) for region in known.regions]
+    spread = known.kind == "GEOSHARDED"
+    zone = number if spread else 0
+    regions = (known.regions[number % len(known.regions)],) if spread else known.regions
     return {
         "id": f"{int(known.cluster_id, 16) ^ (number + 1) << 40:024x}",
-        "regionConfigs": regions,
-        "zoneName": "Zone 1",
+        "regionConfigs": [_region(known, region) for region in regions],
+        "zoneId": zone_id(known, zone),
+        "zoneName": f"Zone {zone + 1}",
     }
 
 
@@ -151,7 +169,7 @@ def _region(known: Cluster, region: str) -> Body:
 
 def cluster_status(known: Cluster) -> Body:
     """Whether changes are still under way."""
-    return {"changeStatus": "PENDING" if known.state != "IDLE" else "APPLIED"}
+    return {"changeStatus": "PENDING" if known.state != "IDLE" or known.down else "APPLIED"}
 
 
 def flex_cluster(known: Cluster) -> Body:
@@ -175,47 +193,6 @@ def flex_cluster(known: Cluster) -> Body:
         "tags": [],
         "terminationProtectionEnabled": False,
         "versionReleaseSystem": "LTS",
-    }
-
-
-def alert_config(known: AlertConfig, project_id: str) -> Body:
-    """When the project is told that its key is old."""
-    notification = {
-        "delayMin": 0,
-        "emailEnabled": True,
-        "intervalMin": 60,
-        "roles": ["GROUP_OWNER"],
-        "smsEnabled": False,
-        "typeName": "GROUP",
-    }
-    return {
-        "created": stamp(known.created_at),
-        "enabled": known.enabled,
-        "eventTypeName": NEEDS_ROTATION,
-        "groupId": project_id,
-        "id": known.config_id,
-        "links": links_to(f"/groups/{project_id}/alertConfigs/{known.config_id}"),
-        "matchers": [],
-        "notifications": [notification],
-        "threshold": {"operator": "GREATER_THAN", "threshold": known.days, "units": "DAYS"},
-        "updated": stamp(known.updated_at),
-    }
-
-
-def alert(known: Project, config: AlertConfig, opened_at: datetime) -> Body:
-    """The open alert about an old key."""
-    alert_id = f"{int(opened_at.timestamp()):08x}{known.project_id[8:]}"
-    return {
-        "alertConfigId": config.config_id,
-        "created": stamp(opened_at),
-        "eventTypeName": NEEDS_ROTATION,
-        "groupId": known.project_id,
-        "id": alert_id,
-        "lastNotified": stamp(opened_at),
-        "links": links_to(f"/groups/{known.project_id}/alerts/{alert_id}"),
-        "orgId": known.organization_id,
-        "status": "OPEN",
-        "updated": stamp(opened_at),
     }
 
 

@@ -3,11 +3,13 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TypeVar
 from urllib.parse import urlencode
 
 from sandbox.atlas.answers import LINKS_HOST, Body
 from sandbox.atlas.model import Project
+from sandbox.atlas.rates import Rate
 from sandbox.atlas.refusals import bad_request
 from sandbox.atlas.world import AtlasWorld
 
@@ -24,12 +26,32 @@ class Asked:
     path: str
     ids: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
+    query_lists: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What `query` shows one value of, with all its values."""
     raw: bytes = b""
+    account: str = ""
+    """The client id of who asks."""
+    rates: Mapping[str, Rate] = field(default_factory=dict)
 
     @property
     def project(self) -> Project:
         """The project in the path; GROUP_NOT_FOUND when there is none."""
         return self.world.ground.project(self.ids["groupId"])
+
+    def every(self, name: str) -> frozenset[str]:
+        """Every value that the query gives a parameter, separated by commas or repeated."""
+        return frozenset(one for text in self.query_lists.get(name, ()) for one in text.split(",") if one)
+
+    def moment(self, name: str) -> datetime | None:
+        """The moment that the query names; refused when it is none, None when the query is silent."""
+        text = self.query.get(name)
+        if text is None:
+            return None
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError as strange:
+            raise bad_request("INVALID_QUERY_PARAMETER", f"{name} is not a moment.", name) from strange
+        return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
     def flag(self, name: str) -> bool:
         """Whether a flag of the query is set."""
@@ -45,17 +67,20 @@ class Asked:
             raise bad_request("INVALID_JSON", "The body is not a JSON object.")
         return body
 
-    def page(self, items: Sequence[Item], show: Callable[[Item], Body]) -> Body:
-        """The page of a list that was asked for, with links to itself and the next one."""
+    def page(self, items: Sequence[Item], show: Callable[[Item], Body], *, counted: bool = True) -> Body:
+        """The page of a list that was asked for, with links to itself and the next one.
+
+        `counted` is what `includeCount` is when it is not given.
+        """
         size = self._number("itemsPerPage", DEFAULT_ITEMS, most=MOST_ITEMS)
         number = self._number("pageNum", 1)
         chosen = items[(number - 1) * size : number * size]
-        counted = self.query.get("includeCount", "true") == "true"
+        counts = self.query.get("includeCount", "true" if counted else "false") == "true"
         links = [self._link("self", number, size)]
         if number * size < len(items):
             links.append(self._link("next", number + 1, size))
         body: Body = {"links": links, "results": [show(item) for item in chosen]}
-        return body | ({"totalCount": len(items)} if counted else {})
+        return body | {"totalCount": len(items) if counts else 0}
 
     def _link(self, rel: str, number: int, size: int) -> Body:
         others = {name: value for name, value in self.query.items() if name not in {"pageNum", "itemsPerPage"}}

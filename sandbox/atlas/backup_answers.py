@@ -1,18 +1,24 @@
 """What the API shows of backups: snapshots of both kinds, and the policy they are taken by."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from sandbox.atlas.answers import Body, links_to
+from chalicelib.domain.arn import KeyArn
+from sandbox.atlas.answers import Body, links_to, zone_id
 from sandbox.atlas.backups import next_snapshot_at
-from sandbox.atlas.habits import Habits
-from sandbox.atlas.model import BackupPolicy, Cluster, Snapshot
+from sandbox.atlas.model import Cluster
 from sandbox.atlas.names import stamp
+from sandbox.atlas.policy import BackupPolicy, CopySetting
+from sandbox.atlas.snapshot import Snapshot
+
+ShowKey = Callable[[KeyArn], str | None]
 
 
-def snapshot(known: Snapshot, now: datetime, habits: Habits) -> Body:
+def snapshot(known: Snapshot, now: datetime, show_key: ShowKey) -> Body:
     """A snapshot; what is not known before it has completed is absent until then, as in recorded answers."""
-    kind = "shardedClusters" if known.sharded else ""
+    kind = "shardedCluster" if known.sharded else ""
     path = f"/groups/{known.project_id}/clusters/{known.cluster_name}/backup/snapshots/{kind}"
+    status = known.status(now)
     body: Body = {
         "description": known.description,
         "expiresAt": stamp(known.expiry(now)),
@@ -20,18 +26,32 @@ def snapshot(known: Snapshot, now: datetime, habits: Habits) -> Body:
         "id": known.snapshot_id,
         "links": links_to(f"{path.rstrip('/')}/{known.snapshot_id}"),
         "policyItems": [],
-        "snapshotType": "onDemand" if known.on_demand else "scheduled",
-        "status": known.status(now),
+        "snapshotType": _type(known),
+        "status": status,
         "storageSizeBytes": 0,
         "type": "shardedCluster" if known.sharded else "replicaSet",
     }
-    body |= _members(known) if known.sharded else {"copyRegions": [], "replicaSetName": known.cluster_name}
-    if known.status(now) == "completed":
-        body |= _completed(known, habits)
+    body |= (
+        _members(known)
+        if known.sharded
+        else {"copyRegions": _copy_regions(known, now), "replicaSetName": known.cluster_name}
+    )
+    if status == "completed":
+        body |= _completed(known, show_key)
     return body
 
 
-def _completed(known: Snapshot, habits: Habits) -> Body:
+def _type(known: Snapshot) -> str:
+    if known.fallback:
+        return "fallback"
+    return "onDemand" if known.on_demand else "scheduled"
+
+
+def _copy_regions(known: Snapshot, now: datetime) -> list[str]:
+    return [copy.region for copy in known.copies if now < (copy.expires_at or known.expires_at)]
+
+
+def _completed(known: Snapshot, show_key: ShowKey) -> Body:
     body: Body = {
         "createdAt": stamp(known.requested_at),
         "mongodVersion": "8.0.29",
@@ -39,7 +59,7 @@ def _completed(known: Snapshot, habits: Habits) -> Body:
     }
     if not known.sharded:
         body["cloudProvider"] = "AWS"
-    shown = None if known.cmk is None else habits.show_master_key(known.cmk.arn)
+    shown = None if known.sealed is None else show_key(known.sealed.cmk.arn)
     if shown is not None:
         body["masterKeyUUID"] = shown
     return body
@@ -61,7 +81,7 @@ def schedule(known: Cluster, now: datetime) -> Body:
         "autoExportEnabled": False,
         "clusterId": known.cluster_id,
         "clusterName": known.name,
-        "copySettings": [],
+        "copySettings": [_copy_setting(one, known) for one in known.schedule.copies],
         "links": links_to(path),
         "policies": [_policy(known)],
         "referenceHourOfDay": known.schedule.hour,
@@ -87,3 +107,17 @@ def _policy_item(item: BackupPolicy, item_id: str) -> Body:
         "retentionUnit": "days",
         "retentionValue": max(1, round(item.keep / timedelta(days=1))),
     }
+
+
+def _copy_setting(setting: CopySetting, known: Cluster) -> Body:
+    items = [
+        {"frequencyType": kind, "retentionUnit": "days", "retentionValue": max(1, round(keep / timedelta(days=1)))}
+        for kind, keep in setting.keep
+    ]
+    body: Body = {
+        "cloudProvider": "AWS",
+        "regionName": setting.region,
+        "shouldCopyOplogs": setting.oplogs,
+        "zoneId": zone_id(known),
+    }
+    return body | ({"copyPolicyItems": items} if items else {"frequencies": ["HOURLY", "DAILY", "WEEKLY", "MONTHLY"]})

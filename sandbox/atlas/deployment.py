@@ -3,14 +3,16 @@
 After a swap a cluster stays IDLE for another minute or three: whoever looks at once sees nothing happening.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from secrets import token_bytes
 
+from sandbox.atlas.cmk import Cmk, KmsSettings
 from sandbox.atlas.ground import Ground
 from sandbox.atlas.keys import Keys, KeyTrouble
-from sandbox.atlas.model import NODES_PER_SHARD, Cluster, KmsSettings, Node, Project, Rolling
+from sandbox.atlas.model import NODES_PER_SHARD, Cluster, Node, Project, Rolling
 
 MASTER_KEY_LIFE = timedelta(days=90)
 """Atlas renews MongoDB master keys at least this often."""
@@ -18,24 +20,34 @@ MOST_PATIENCE = timedelta(days=1)
 
 
 class Deployment:
-    """Moves clusters from one customer key to the next."""
+    """Moves clusters from one customer key to the next; `on_moved` is told of a cluster that has another key."""
 
     def __init__(self, ground: Ground, keys: Keys) -> None:
         self._ground = ground
         self._keys = keys
+        self.on_moved: Callable[[Cluster], None] = lambda _cluster: None
 
     def encrypt(self, cluster: Cluster) -> None:
         """Give a new cluster its MongoDB master keys under the project's current key; raises KeyTrouble."""
         cmk = self._settings_of(cluster).cmk
-        count = cluster.shards * NODES_PER_SHARD
-        cluster.nodes = [Node(cmk=cmk, wrapped=self._keys.wrap(cmk, token_bytes(32))) for _ in range(count)]
+        cluster.nodes = [self._new_node(cmk) for _ in range(cluster.shards * NODES_PER_SHARD)]
         cluster.cmk, cluster.encryption = cmk, "AWS"
         self._expect_renewal(cluster)
+
+    def grow(self, cluster: Cluster) -> None:
+        """Give a cluster the nodes of shards that it got; they start on the key that it uses."""
+        cmk = cluster.cmk
+        while cmk is not None and len(cluster.nodes) < cluster.shards * NODES_PER_SHARD:
+            cluster.nodes.append(self._new_node(cmk))
+
+    def _new_node(self, cmk: Cmk) -> Node:
+        return Node(cmk=cmk, wrapped=self._keys.wrap(cmk, token_bytes(32)))
 
     def decrypt(self, cluster: Cluster) -> None:
         """Take the customer key off a cluster."""
         cluster.cmk, cluster.encryption, cluster.rolling = None, "NONE", None
-        cluster.nodes, cluster.master_keys_due, cluster.state = [], None, "IDLE"
+        cluster.nodes, cluster.master_keys_due, cluster.state, cluster.down = [], None, "IDLE", False
+        self.on_moved(cluster)
 
     def swap(self, project: Project) -> None:
         """Have every running encrypted cluster take up the project's key soon; paused ones wait."""
@@ -44,12 +56,24 @@ class Deployment:
 
     def catch_up(self, cluster: Cluster) -> None:
         """Have a cluster take up what it is behind with: its project's key, or the renewal of its master keys."""
-        if cluster.encryption == "AWS" and cluster.running:
+        if cluster.keyed:
             self._ground.after(self._ground.minutes(1, 3), partial(self._start, cluster))
+
+    def shut_down(self, project: Project) -> None:
+        """Stop the processes of every cluster that runs on the project's key; changes wait until they run again."""
+        for cluster in project.alive():
+            cluster.down = cluster.down or cluster.keyed
+
+    def start_up(self, project: Project) -> None:
+        """Start what was shut down; each cluster catches up with what it missed."""
+        for cluster in project.alive():
+            if cluster.down:
+                cluster.down = False
+                self.catch_up(cluster)
 
     def halt(self, cluster: Cluster) -> None:
         """Stop what goes through a cluster (it was paused or deleted); what is done stays done."""
-        cluster.rolling, cluster.state = None, "IDLE"
+        cluster.rolling, cluster.state, cluster.down = None, "IDLE", False
 
     def _settings_of(self, cluster: Cluster) -> KmsSettings:
         settings = self._ground.project(cluster.project_id).encryption
@@ -58,7 +82,7 @@ class Deployment:
         return settings
 
     def _start(self, cluster: Cluster) -> None:
-        if cluster.rolling is not None or cluster.encryption != "AWS" or not cluster.running:
+        if cluster.rolling is not None or cluster.down or not cluster.keyed:
             return
         wanted = self._wanted(cluster)
         if wanted is None:
@@ -91,7 +115,7 @@ class Deployment:
             self._finish(cluster, rolling)
 
     def _change(self, node: Node, rolling: Rolling) -> None:
-        old = replace(node.cmk, principal=rolling.target.principal)
+        old = replace(node.cmk, principal=rolling.target.principal, access=rolling.target.access)
         master_key = self._keys.unwrap(old, node.wrapped)
         if rolling.renew:
             master_key = token_bytes(32)
@@ -100,6 +124,7 @@ class Deployment:
 
     def _finish(self, cluster: Cluster, rolling: Rolling) -> None:
         cluster.cmk, cluster.rolling, cluster.state = rolling.target, None, "IDLE"
+        self.on_moved(cluster)
         self._tell(cluster, "CLUSTER_UPDATE_COMPLETED")
         if rolling.renew:
             cluster.renewals += 1

@@ -2,14 +2,18 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
+from itertools import cycle
 from typing import NoReturn
 
-from chalicelib.domain.arn import KeyArn, aws_region, parse_key_arn, parse_key_id
+from sandbox.atlas.cmk import Cmk, KmsSettings
 from sandbox.atlas.ground import Ground
 from sandbox.atlas.keys import Keys, KeyTrouble, Trouble
-from sandbox.atlas.model import Cmk, KmsSettings, Project
+from sandbox.atlas.lags import NONE
+from sandbox.atlas.model import Project
+from sandbox.atlas.principals import Principals, locate
 from sandbox.atlas.refusals import Refusal, bad_request, conflict
-from sandbox.atlas.settings_body import Block, Patch, is_supported, read_patch
+from sandbox.atlas.settings_body import Block, Patch, read_patch
 from sandbox.atlas.validity import Validity
 
 _CODES: Mapping[Trouble, tuple[int, str]] = {
@@ -19,8 +23,14 @@ _CODES: Mapping[Trouble, tuple[int, str]] = {
     Trouble.PENDING_IMPORT: (400, "AWS_KMS_CUSTOMER_MASTER_KEY_PENDING_IMPORT"),
     Trouble.NO_PERMISSION: (400, "NO_PERMISSION_TO_ENCRYPT_DECRYPT"),
     Trouble.NO_ROLE: (400, "CANNOT_ASSUME_ROLE"),
+    Trouble.BAD_CREDENTIALS: (400, "INVALID_AWS_CREDENTIALS"),
     Trouble.BROKEN: (400, "NO_PERMISSION_TO_ENCRYPT_DECRYPT"),
 }
+_NOT_YET_CONSISTENT = (
+    "CANNOT_ASSUME_ROLE",
+    "INVALID_AWS_CREDENTIALS",
+    "CLOUD_PROVIDER_ACCESS_ROLE_NOT_AUTHORIZED",
+)
 
 
 class Encryption:
@@ -30,7 +40,17 @@ class Encryption:
         self._ground = ground
         self._keys = keys
         self._validity = validity
+        self._principals = Principals(keys.users)
+        self._first_named: dict[tuple[str, str], datetime] = {}
+        self._excuses = cycle(_NOT_YET_CONSISTENT)
         self.on_swap: Callable[[Project], None] = lambda _project: None
+
+    def shown(self, project: Project) -> KmsSettings | None:
+        """Give the settings that GET shows: for a while after a change, the former ones."""
+        changed = project.changed_at
+        if changed is not None and self._ground.now() < changed + self._ground.lags.settings:
+            return project.encryption_before
+        return project.encryption
 
     def change(self, project: Project, body: object) -> None:
         """Apply a PATCH body, or refuse it and change nothing."""
@@ -60,7 +80,8 @@ class Encryption:
             return
         if not self._validity.check(project):
             self._refuse_broken_settings()
-        project.encryption = project.key_since = None
+        self._replace(project, None)
+        project.key_since = None
         self._ground.tell(project, "ENCRYPTION_AT_REST_CONFIGURATION_UPDATED")
 
     def _enable(self, project: Project, block: Block) -> None:
@@ -70,13 +91,27 @@ class Encryption:
         wanted = self._settings_wanted(project, block)
         if project.encryption is not None and not self._validity.check(project):
             self._refuse_broken_settings()
+        self._check_consistency(project, wanted.cmk)
         self._probe(project, wanted.cmk)
         old = project.encryption
-        project.encryption, project.was_valid = wanted, True
+        self._replace(project, wanted)
+        project.was_valid, project.legacy = True, wanted.cmk.access is not None
         self._ground.tell(project, "ENCRYPTION_AT_REST_CONFIGURATION_VALIDATION_SUCCEEDED")
         self._ground.tell(project, "ENCRYPTION_AT_REST_CONFIGURATION_UPDATED")
         if old is None or old.cmk.arn != wanted.cmk.arn:
             self._take_up(project, first=old is None)
+
+    def _replace(self, project: Project, settings: KmsSettings | None) -> None:
+        project.encryption_before, project.encryption = project.encryption, settings
+        project.changed_at = self._ground.now()
+
+    def _check_consistency(self, project: Project, cmk: Cmk) -> None:
+        current, lag = project.encryption, self._ground.lags.iam
+        if lag == NONE or (current is not None and current.cmk.arn == cmk.arn):
+            return
+        now = self._ground.now()
+        if now < self._first_named.setdefault((project.project_id, str(cmk.arn)), now) + lag:
+            raise bad_request(next(self._excuses), "AWS does not know about this yet.", cmk.written)
 
     def _take_up(self, project: Project, *, first: bool) -> None:
         project.key_since = self._ground.now()
@@ -104,49 +139,9 @@ class Encryption:
         for value, name in ((written, "customerMasterKeyID"), (region, "region")):
             if value is None:
                 raise bad_request("MISSING_ATTRIBUTE", f"awsKms.{name} is missing.", name)
-        draft = self._principal_wanted(project, block)
-        cmk = _locate(str(written), region=str(region), principal=draft.cmk.principal)
+        draft = self._principals.wanted(project, block)
+        cmk = locate(str(written), region=str(region), principal=draft.cmk.principal)
         private = block.private_networking
         if private is None:
             private = current is not None and current.private_networking
-        return replace(draft, cmk=cmk, private_networking=private)
-
-    def _principal_wanted(self, project: Project, block: Block) -> KmsSettings:
-        if block.access_key_id is not None or block.secret is not None:
-            text = "AWS KMS is reached through a role; access keys are not accepted any more."
-            raise bad_request("AWS_KMS_CREDENTIALS_AUTH_DEPRECATED", text)
-        current = project.encryption
-        role_id = block.role_id or (None if current is None else current.role_id)
-        if role_id is not None:
-            return _draft(self._role_arn(project, role_id), role_id)
-        if current is None:
-            raise bad_request("MISSING_ATTRIBUTE", "awsKms.roleId is missing.", "roleId")
-        return current
-
-    def _role_arn(self, project: Project, role_id: str) -> str:
-        role = project.roles.get(role_id)
-        if role is None or role.arn is None or role.authorized_at is None:
-            text = f"The role {role_id} is not authorized."
-            raise bad_request("CLOUD_PROVIDER_ACCESS_ROLE_NOT_AUTHORIZED", text, role_id)
-        return role.arn
-
-
-def _draft(principal: str, role_id: str) -> KmsSettings:
-    nowhere = KeyArn(account="", region="", key_id="")
-    return KmsSettings(cmk=Cmk(written="", arn=nowhere, principal=principal), role_id=role_id)
-
-
-def _locate(written: str, *, region: str, principal: str) -> Cmk:
-    """Find the key as Atlas does: an ARN says where it is, a bare id lives in the principal's account.
-
-    Alias names are refused: no page says that Atlas takes them.
-    """
-    if not is_supported(region):
-        raise bad_request("AWS_KMS_REGION_NOT_SUPPORTED", f"Region {region} is not supported.", region)
-    arn, key_id = parse_key_arn(written), parse_key_id(written)
-    if arn is None and key_id is not None and not written.startswith("arn:"):
-        arn = KeyArn(account=principal.split(":")[4], region=aws_region(region), key_id=key_id)
-    if arn is None or arn.region != aws_region(region):
-        text = f"There is no key {written} in {region}."
-        raise Refusal(404, "AWS_CUSTOMER_MASTER_KEY_NOT_FOUND", text, (written,))
-    return Cmk(written=written, arn=arn, principal=principal)
+        return replace(draft, cmk=replace(cmk, access=draft.cmk.access), private_networking=private)

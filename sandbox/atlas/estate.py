@@ -3,8 +3,11 @@
 from datetime import timedelta
 
 from chalicelib.domain.arn import KeyArn
+from sandbox.atlas.alert_model import AlertConfig
+from sandbox.atlas.cmk import Role
 from sandbox.atlas.ground import Ground
-from sandbox.atlas.model import AlertConfig, BackupPolicy, Cluster, Project, Role, Schedule
+from sandbox.atlas.model import Cluster, Project
+from sandbox.atlas.policy import BackupPolicy, CopySetting, Schedule
 
 DEFAULT_POLICIES = (
     BackupPolicy(kind="hourly", every=6, keep=timedelta(days=7)),
@@ -18,6 +21,7 @@ ALERT_CONFIG = "5f00000000000000000a1e27"
 """The id of every project's default alert configuration: known beforehand, for tests and demonstrations."""
 DAYS_BEFORE_ALERT = 90
 RESTORE_WINDOW_DAYS = 7
+SHARDS = 2
 PRETEND_ACCOUNT = "123456789012"
 
 
@@ -34,15 +38,15 @@ def new_project(ground: Ground, name: str, organization_id: str) -> Project:
     )
 
 
-def add_role(ground: Ground, project: Project, arn: str) -> Role:
-    """Offer Atlas an IAM role, authorized at once."""
+def add_role(ground: Ground, project: Project, arn: str | None) -> Role:
+    """Offer Atlas an IAM role, authorized at once; without an ARN it waits for that."""
     now = ground.now()
     role = Role(
         role_id=ground.names.object_id(now),
         arn=arn,
         external_id=ground.names.uuid(),
         created_at=now,
-        authorized_at=now,
+        authorized_at=None if arn is None else now,
     )
     project.roles[role.role_id] = role
     return role
@@ -54,8 +58,10 @@ def role_beside(arn: KeyArn | None) -> str:
     return f"arn:aws:iam::{account}:role/atlas"
 
 
-def new_cluster(ground: Ground, project: Project, name: str, *, kind: str, tier: str) -> Cluster:
-    """Make a cluster without key and backups."""
+def new_cluster(
+    ground: Ground, project: Project, name: str, *, kind: str, tier: str, regions: tuple[str, ...]
+) -> Cluster:
+    """Make a cluster without key and backups; a global one has a shard in each of its regions, others two or one."""
     now = ground.now()
     return Cluster(
         cluster_id=ground.names.object_id(now),
@@ -63,8 +69,8 @@ def new_cluster(ground: Ground, project: Project, name: str, *, kind: str, tier:
         name=name,
         kind=kind,
         tier=tier,
-        shards=1 if kind == "REPLICASET" else 2,
-        regions=("US_EAST_1",),
+        shards=_shards(kind, regions),
+        regions=regions,
         created_at=now,
         backups=False,
         point_in_time=False,
@@ -72,7 +78,18 @@ def new_cluster(ground: Ground, project: Project, name: str, *, kind: str, tier:
     )
 
 
-def reschedule(cluster: Cluster, policies: tuple[BackupPolicy, ...], point_in_time_days: int | None) -> None:
+def _shards(kind: str, regions: tuple[str, ...]) -> int:
+    if kind == "REPLICASET":
+        return 1
+    return max(SHARDS, len(regions)) if kind == "GEOSHARDED" else SHARDS
+
+
+def reschedule(
+    cluster: Cluster,
+    policies: tuple[BackupPolicy, ...],
+    point_in_time_days: int | None,
+    copies: tuple[CopySetting, ...] = (),
+) -> None:
     """Give a cluster a backup policy."""
     cluster.point_in_time = cluster.backups and point_in_time_days is not None
     cluster.schedule = Schedule(
@@ -81,4 +98,5 @@ def reschedule(cluster: Cluster, policies: tuple[BackupPolicy, ...], point_in_ti
         hour=cluster.schedule.hour,
         minute=cluster.schedule.minute,
         restore_window_days=point_in_time_days or RESTORE_WINDOW_DAYS,
+        copies=copies,
     )

@@ -1,33 +1,45 @@
-"""Faults that a test or a demonstration orders: refused, lost, cut and garbled answers."""
+"""Faults that a test or a demonstration orders: refused, lost, late, cut and garbled answers."""
 
 import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-FaultKind = Literal["status", "drop_before", "drop_after", "truncate", "not_json", "no_results", "429"]
+Before = Literal["status", "drop_before", "429", "429_bare", "token_revoked", "late_effect"]
+"""The world sees nothing of the call; after `late_effect` it does so `seconds` of virtual time later."""
+After = Literal["status_after", "drop_after", "truncate", "not_json", "latency"]
+"""The call has its effect; only the answer suffers. With `latency` it comes `seconds` of real time late."""
+Garbled = Literal[
+    "no_results", "null_results", "wrong_total", "goes_on", "bad_dates", "unknown_keys", "no_keys", "no_ids"
+]
+"""The call has its effect, and the answer is JSON that says something wrong."""
+FaultKind = Before | After | Garbled
 
 
 @dataclass
 class Fault:
-    """From the `nth` matching call on, `times` calls go wrong; `path_pattern` is a regular expression.
+    """From the `nth` matching call on, `times` calls go wrong (None: all).
 
-    Of `drop_before`, `status` and `429` the world sees nothing; with the other kinds the call has its effect.
+    `method` may be `*`; `path_pattern` is a regular expression, so an empty one matches every path. `status` and
+    `code` are what refusals say, `seconds` is how late something is, `amount` is what `wrong_total` adds.
     """
 
     method: str
     path_pattern: str
     kind: FaultKind
     status: int = 500
-    times: int = 1
+    times: int | None = 1
     nth: int = 1
+    code: str = "UNEXPECTED_ERROR"
+    seconds: float = 0.0
+    amount: int = 1
     seen: int = field(default=0, init=False)
 
     def strikes(self, method: str, path: str) -> bool:
         """Count a call, and tell whether it goes wrong."""
-        if method != self.method or re.search(self.path_pattern, path) is None:
+        if self.method not in {method, "*"} or re.search(self.path_pattern, path) is None:
             return False
         self.seen += 1
-        return self.nth <= self.seen < self.nth + self.times
+        return self.nth <= self.seen and (self.times is None or self.seen < self.nth + self.times)
 
 
 def first_striking(faults: list[Fault], method: str, path: str) -> Fault | None:

@@ -8,6 +8,7 @@ from random import Random
 
 from sandbox.atlas.agenda import Agenda
 from sandbox.atlas.habits import Habits
+from sandbox.atlas.lags import Lags
 from sandbox.atlas.model import Cluster, Project, ProjectEvent
 from sandbox.atlas.names import Names
 from sandbox.atlas.refusals import no_such_cluster, no_such_project
@@ -19,6 +20,7 @@ class Ground:
     def __init__(self, clock: Callable[[], datetime], *, seed: int, habits: Habits) -> None:
         self.clock = clock
         self.habits = habits
+        self.lags = Lags()
         self.names = Names(seed)
         self.chance = Random(f"chance {seed}")
         self.agenda = Agenda()

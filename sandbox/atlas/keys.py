@@ -1,10 +1,13 @@
 """Atlas' calls to KMS, made as the project's principal, and what Atlas makes of KMS' refusals."""
 
+from dataclasses import replace
 from enum import StrEnum
+from hashlib import sha256
 from secrets import token_bytes
 from typing import Protocol
 
-from sandbox.atlas.model import Cmk
+from sandbox.atlas.cmk import AccessKey, Cmk
+from sandbox.atlas.snapshot import Sealed
 
 Answer = dict[str, object]
 
@@ -17,6 +20,39 @@ class Kms(Protocol):
         ...
 
 
+class Users(Protocol):
+    """KMS and STS as IAM users call them, signed with their credentials; refusals have a `code` here too."""
+
+    def arn_of(self, access: AccessKey) -> str:
+        """The user's ARN."""
+        ...
+
+    def call(self, operation: str, body: Answer, *, access: AccessKey, region: str) -> Answer:
+        """Do one operation of KMS."""
+        ...
+
+
+class NoUsers:
+    """An AWS in which nobody has credentials."""
+
+    def arn_of(self, access: AccessKey) -> str:
+        """Refuse."""
+        raise BadCredentials(access)
+
+    def call(self, operation: str, body: Answer, *, access: AccessKey, region: str) -> Answer:  # noqa: ARG002 - the protocol's
+        """Refuse."""
+        raise BadCredentials(access)
+
+
+class BadCredentials(Exception):
+    """Credentials that belong to nobody, or whose secret is another."""
+
+    code = "InvalidClientTokenId"
+
+    def __init__(self, access: AccessKey) -> None:
+        super().__init__(f"{access.access_key_id} is nobody's")
+
+
 class Trouble(StrEnum):
     """Why a key cannot be used."""
 
@@ -26,6 +62,7 @@ class Trouble(StrEnum):
     PENDING_IMPORT = "the key's material is not imported"
     NO_PERMISSION = "the principal may not use the key"
     NO_ROLE = "the role cannot be assumed"
+    BAD_CREDENTIALS = "the credentials are not valid"
     BROKEN = "KMS gave other bytes than went in"
 
 
@@ -43,8 +80,11 @@ _REFUSALS = {
     "KMSInvalidStateException": Trouble.PENDING_DELETION,
     "KeyUnavailableException": Trouble.DISABLED,
     "NoSuchEntity": Trouble.NO_ROLE,
-    "InvalidClientTokenId": Trouble.NO_ROLE,
-    "UnrecognizedClientException": Trouble.NO_ROLE,
+    "InvalidClientTokenId": Trouble.BAD_CREDENTIALS,
+    "UnrecognizedClientException": Trouble.BAD_CREDENTIALS,
+    "SignatureDoesNotMatch": Trouble.BAD_CREDENTIALS,
+    "InvalidSignatureException": Trouble.BAD_CREDENTIALS,
+    "IncompleteSignature": Trouble.BAD_CREDENTIALS,
 }
 
 _STATES = {
@@ -58,23 +98,19 @@ _STATES = {
 class Keys:
     """The customers' keys, as Atlas reaches them."""
 
-    def __init__(self, kms: Kms) -> None:
+    def __init__(self, kms: Kms, users: Users) -> None:
         self._kms = kms
+        self.users = users
 
     def probe(self, cmk: Cmk) -> None:
         """Describe the key, encrypt and decrypt with it; raises KeyTrouble unless all of it works."""
-        self.wrap_checked(cmk, token_bytes(16))
-
-    def wrap_checked(self, cmk: Cmk, plaintext: bytes) -> bytes:
-        """Probe the key with `plaintext` itself, and give the ciphertext that decrypts to it."""
         metadata = self._call("DescribeKey", cmk).get("KeyMetadata")
         state = metadata.get("KeyState") if isinstance(metadata, dict) else None
         if state != "Enabled":
             raise KeyTrouble(_STATES.get(str(state), Trouble.DISABLED), cmk)
-        blob = self.wrap(cmk, plaintext)
-        if self.unwrap(cmk, blob) != plaintext:
+        plaintext = token_bytes(16)
+        if self.unwrap(cmk, self.wrap(cmk, plaintext)) != plaintext:
             raise KeyTrouble(Trouble.BROKEN, cmk)
-        return blob
 
     def wrap(self, cmk: Cmk, plaintext: bytes) -> bytes:
         """Encrypt a key under the CMK."""
@@ -84,9 +120,22 @@ class Keys:
         """Decrypt a key with the CMK."""
         return _bytes(self._call("Decrypt", cmk, CiphertextBlob=blob)["Plaintext"])
 
+    def seal(self, cmk: Cmk) -> Sealed:
+        """Make a data key and have it encrypted; raises KeyTrouble."""
+        data_key = token_bytes(32)
+        return Sealed(cmk=cmk, blob=self.wrap(cmk, data_key), digest=sha256(data_key).hexdigest())
+
+    def unseal(self, sealed: Sealed, present: Cmk | None) -> None:
+        """Have a data key decrypted, as the principal of `present` where there is one; raises KeyTrouble."""
+        cmk = sealed.cmk if present is None else replace(sealed.cmk, principal=present.principal, access=present.access)
+        if sha256(self.unwrap(cmk, sealed.blob)).hexdigest() != sealed.digest:
+            raise KeyTrouble(Trouble.BROKEN, sealed.cmk)
+
     def _call(self, operation: str, cmk: Cmk, **more: object) -> Answer:
         body: Answer = {"KeyId": str(cmk.arn), **more}
         try:
+            if cmk.access is not None:
+                return self.users.call(operation, body, access=cmk.access, region=cmk.arn.region)
             return self._kms(operation, body, principal_arn=cmk.principal, region=cmk.arn.region)
         except Exception as refused:
             # Any KMS may stand behind this call, each with its own class of error; the code is what they share.

@@ -1,59 +1,66 @@
 """The pretend Atlas over HTTP/1.1 on loopback, with the faults that somebody ordered."""
 
-import json
+import time
 from collections import Counter
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack, suppress
+from datetime import datetime, timedelta
 from typing import Any, Self
 
-from werkzeug.exceptions import MethodNotAllowed, NotFound
+import msgspec
 from werkzeug.http import http_date
-from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from sandbox.atlas.asked import Asked
 from sandbox.atlas.faults import Fault, first_striking
-from sandbox.atlas.operations import API, OPERATIONS, Operation
-from sandbox.atlas.refusals import Refusal, no_such_resource, not_allowed
+from sandbox.atlas.operation import ALERTS_MANAGER, BACKUP_MANAGER, OWNER, READ_ONLY, Operation
+from sandbox.atlas.rates import RateLimits
+from sandbox.atlas.refusals import Refusal, not_allowed
+from sandbox.atlas.routes import Route, find_route
+from sandbox.atlas.spoiling import spoil
 from sandbox.atlas.tokens import Tokens
+from sandbox.atlas.versions import check_versions
 from sandbox.atlas.world import AtlasWorld
 from sandbox.web import serving
 
 TOKEN_PATH = "/api/oauth/token"  # noqa: S105 - a path, not a secret
 _TOKEN_CALL = f"POST {TOKEN_PATH}"
-_RULES = Map(
-    [
-        Rule(
-            API + operation.template.replace("{", "<").replace("}", ">"), methods=[operation.method], endpoint=operation
-        )
-        for operation in OPERATIONS
-    ]
-)
+_OWNER_ROLES = frozenset({READ_ONLY, BACKUP_MANAGER, ALERTS_MANAGER, OWNER})
+
+AfterCall = Callable[[str, str, Mapping[str, str]], None]
 
 
 class PretendAtlas:
-    """The server; start it by `with`. `faults` may be added to while it runs.
+    """The server; start it by `with`. What is public here may be changed while it runs.
 
-    `calls` counts what arrives, also what a fault spoils, by method and template (`GET /api/atlas/v2/groups`).
+    `faults` are added to. `calls` counts what arrives, also what a fault spoils, by method and template
+    (`GET /api/atlas/v2/groups`). `latency` are real seconds that every call takes. `after_call` is told of every
+    answered call (method, path, query) and may change the world before the next. `reader_roles` is what the reader
+    may do; `sunsets` says by operation when its version is gone.
     """
 
     def __init__(self, world: AtlasWorld, *, port: int = 0) -> None:
         self.world = world
         self.faults: list[Fault] = []
         self.calls: Counter[str] = Counter()
+        self.latency = 0.0
+        self.after_call: AfterCall | None = None
+        self.reader_roles = {READ_ONLY, BACKUP_MANAGER}
+        self.sunsets: dict[str, datetime] = {}
+        self.limits = RateLimits()
         self.address = ""
+        self.tokens = Tokens((world.reader, world.owner))
         self._port = port
-        self._tokens = Tokens((world.reader, world.owner))
         self._running = ExitStack()
 
     @property
     def token_limit(self) -> int | None:
         """How many tokens an account gets in a real minute; None for any number."""
-        return self._tokens.limit
+        return self.tokens.limit
 
     @token_limit.setter
     def token_limit(self, limit: int | None) -> None:
-        self._tokens.limit = limit
+        self.tokens.limit = limit
 
     def __enter__(self) -> Self:
         self.address = self._running.enter_context(serving(self._application, self._port))
@@ -65,68 +72,109 @@ class PretendAtlas:
     def _application(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  # noqa: ANN401 - WSGI
         request = Request(environ)
         raw = request.get_data(cache=True, parse_form_data=False)
+        if self.latency:
+            time.sleep(self.latency)
         with self.world.lock:
-            self.calls[_name_of(request)] += 1
+            route = find_route(request)
+            self.calls[route.name] += 1
             fault = first_striking(self.faults, request.method, request.path)
-            response = _ordered(fault) or self._answer(request, raw)
+            response = self._answer(fault, route, request, raw)
             response.headers["Date"] = http_date(self.world.now())
-        if fault is not None and fault.kind.startswith("drop"):
-            raise ConnectionResetError("a fault was ordered: the connection ends without an answer")
-        _spoil(response, fault)
+            if self.after_call is not None:
+                self.after_call(request.method, request.path, request.args)
+        if fault is not None:
+            _suffer(fault, response)
         if fault is not None and fault.kind == "truncate":
             return _half(response, environ, start_response)
         return response(environ, start_response)
 
-    def _answer(self, request: Request, raw: bytes) -> Response:
+    def _answer(self, fault: Fault | None, route: Route, request: Request, raw: bytes) -> Response:
         try:
+            if fault is not None:
+                self._refuse(fault, route, request, raw)
             if f"{request.method} {request.path}" == _TOKEN_CALL:
                 return self._grant(request, raw)
-            return self._operate(request, raw)
+            response = self._operate(route, request, raw)
         except Refusal as refusal:
             return _refused(refusal)
+        if fault is not None and fault.kind == "status_after":
+            return _refused(_ordered(fault))
+        return response
+
+    def _refuse(self, fault: Fault, route: Route, request: Request, raw: bytes) -> None:
+        """Refuse a call that must not have its effect, or not yet."""
+        match fault.kind:
+            case "status" | "drop_before":
+                raise _ordered(fault)
+            case "429":
+                raise Refusal(429, "RATE_LIMITED", "This fault was ordered.", headers={"Retry-After": "1"})
+            case "429_bare":
+                raise Refusal(429, "RATE_LIMITED", "This fault was ordered.")
+            case "token_revoked":
+                self.tokens.revoke_all()
+            case "late_effect":
+                operation, asked = self._let_in(route, request, raw)
+                self.world.ground.after(timedelta(seconds=fault.seconds), lambda: _do_late(operation, asked))
+                raise _ordered(fault)
+            case _:
+                pass
 
     def _grant(self, request: Request, raw: bytes) -> Response:
         form = dict(part.split("=", 1) for part in raw.decode("ascii", "replace").split("&") if "=" in part)
-        granted = self._tokens.grant(request.headers.get("Authorization", ""), form, self.world.now())
+        granted = self.tokens.grant(request.headers.get("Authorization", ""), form, self.world.now())
         return _json(granted, "application/json")
 
-    def _operate(self, request: Request, raw: bytes) -> Response:
-        operation, ids = _route(request)
-        account = self._tokens.holder(request.headers.get("Authorization", ""), self.world.now())
-        if operation.owner_only and account != self.world.owner:
-            raise not_allowed("Project Owner")
-        if operation.media_type not in request.headers.get("Accept", ""):
-            text = f"This resource speaks {operation.media_type} only."
-            raise Refusal(406, "INVALID_VERSION_DATE", text, (request.headers.get("Accept", ""),))
-        query = request.args.to_dict()
-        asked = Asked(world=self.world, path=request.path, ids=ids, query=query, raw=raw)
-        response = _json(operation.answer(asked), f"{operation.media_type};charset=utf-8")
-        response.headers["RateLimit-Limit"] = str(operation.burst)
-        response.headers["RateLimit-Remaining"] = str(operation.burst - 1)
+    def _operate(self, route: Route, request: Request, raw: bytes) -> Response:
+        operation, asked = self._let_in(route, request, raw)
+        headers = check_versions(operation, request.headers, self.sunsets.get(operation.name), self.world.now())
+        headers |= self._count(operation, asked)
+        response = _json(operation.answer(asked), f"{operation.media_type};charset=utf-8", operation.status)
+        response.headers.update(headers)
         return response
 
+    def _let_in(self, route: Route, request: Request, raw: bytes) -> tuple[Operation, Asked]:
+        operation = route.operation
+        if operation is None:
+            raise route.refusal
+        account = "" if operation.open else self._authorize(operation, request)
+        lists = request.args.to_dict(flat=False)
+        asked = Asked(
+            world=self.world,
+            path=request.path,
+            ids=route.ids,
+            query={name: values[0] for name, values in lists.items()},
+            query_lists=lists,
+            raw=raw,
+            account=account,
+            rates=self.limits.rates,
+        )
+        return operation, asked
 
-def _name_of(request: Request) -> str:
-    """Name a call by its template; one that no operation answers by its path."""
-    try:
-        return _route(request)[0].name
-    except Refusal:
-        return f"{request.method} {request.path}"
+    def _authorize(self, operation: Operation, request: Request) -> str:
+        account = self.tokens.holder(request.headers.get("Authorization", ""), self.world.now())
+        if operation.role not in (_OWNER_ROLES if account == self.world.owner else self.reader_roles):
+            raise not_allowed(operation.role)
+        return account.client_id
+
+    def _count(self, operation: Operation, asked: Asked) -> dict[str, str]:
+        if operation.rate is None:
+            return {}
+        project, now = asked.ids.get("groupId", ""), self.world.now()
+        return self.limits.spend(operation.rate, project=project, account=asked.account, path=asked.path, now=now)
 
 
-def _route(request: Request) -> tuple[Operation, dict[str, str]]:
-    try:
-        operation, ids = _RULES.bind_to_environ(request.environ).match()
-    except NotFound as unknown:
-        raise no_such_resource(request.path) from unknown
-    except MethodNotAllowed as unknown:
-        text = f"{request.method} is not possible here."
-        raise Refusal(405, "METHOD_NOT_ALLOWED", text, (request.method,)) from unknown
-    return operation, dict(ids)
+def _do_late(operation: Operation, asked: Asked) -> None:
+    # Nobody waits for the answer any more, so a refusal has nobody to go to.
+    with suppress(Refusal):
+        operation.answer(asked)
+
+
+def _ordered(fault: Fault) -> Refusal:
+    return Refusal(fault.status, fault.code, "This fault was ordered.")
 
 
 def _json(body: object, content_type: str, status: int = 200) -> Response:
-    return Response(json.dumps(body), status=status, content_type=content_type)
+    return Response(msgspec.json.encode(body), status=status, content_type=content_type)
 
 
 def _refused(refusal: Refusal) -> Response:
@@ -136,30 +184,14 @@ def _refused(refusal: Refusal) -> Response:
     return response
 
 
-def _ordered(fault: Fault | None) -> Response | None:
-    """Give the answer of a fault that keeps the call from the world; None lets it through."""
-    match None if fault is None else fault.kind:
-        case "status":
-            return _refused(Refusal(fault.status if fault else 500, "UNEXPECTED_ERROR", "This fault was ordered."))
-        case "429":
-            return _refused(Refusal(429, "RATE_LIMITED", "This fault was ordered.", headers={"Retry-After": "1"}))
-        case "drop_before":
-            return Response()
-        case _:
-            return None
-
-
-def _spoil(response: Response, fault: Fault | None) -> None:
-    match None if fault is None else fault.kind:
-        case "not_json":
-            response.set_data("<html><body>Something else answered.</body></html>")
-            response.content_type = "text/html"
-        case "no_results":
-            body = json.loads(response.get_data())
-            body.pop("results", None)
-            response.set_data(json.dumps(body))
-        case _:
-            pass
+def _suffer(fault: Fault, response: Response) -> None:
+    """Let the answer come late, spoilt or not at all."""
+    if fault.kind == "latency":
+        time.sleep(fault.seconds)
+    elif fault.kind in {"drop_before", "drop_after"}:
+        raise ConnectionResetError("a fault was ordered: the connection ends without an answer")
+    else:
+        spoil(response, fault)
 
 
 def _half(response: Response, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  # noqa: ANN401 - WSGI

@@ -4,7 +4,7 @@ from calendar import monthrange
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from sandbox.atlas.model import BackupPolicy, Schedule
+from sandbox.atlas.policy import BackupPolicy, Schedule
 
 LAST_DAY_OF_MONTH = 40
 """The `frequencyInterval` that stands for the last day of a month."""

@@ -1,10 +1,10 @@
 """Access tokens of the service accounts: 3600 seconds on the virtual clock."""
 
 import time
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
 from datetime import datetime, timedelta
-from secrets import compare_digest, token_urlsafe
+from secrets import compare_digest, token_bytes, token_urlsafe
 from urllib.parse import unquote_plus
 
 from sandbox.atlas.model import ServiceAccount
@@ -22,6 +22,8 @@ class Tokens:
         self._accounts = accounts
         self._tokens: dict[str, tuple[ServiceAccount, datetime]] = {}
         self._granted: list[tuple[str, float]] = []
+        self.barred: set[str] = set()
+        """Client ids of accounts that were taken away: they get no token, and theirs are worth nothing."""
 
     def grant(self, authorization: str, form: dict[str, str], now: datetime) -> dict[str, object]:
         """Give a token to who proves to be a service account; 401 for others."""
@@ -39,9 +41,13 @@ class Tokens:
         """The account behind a Bearer token that is still good; 401 without one."""
         scheme, _, token = authorization.partition(" ")
         account, until = self._tokens.get(token, (None, now))
-        if scheme != "Bearer" or account is None or until <= now:
+        if scheme != "Bearer" or account is None or until <= now or account.client_id in self.barred:
             raise unauthorized()
         return account
+
+    def revoke_all(self) -> None:
+        """Make every token worthless that was granted so far."""
+        self._tokens.clear()
 
     def _account(self, authorization: str) -> ServiceAccount | None:
         scheme, _, encoded = authorization.partition(" ")
@@ -52,7 +58,7 @@ class Tokens:
         given = (unquote_plus(name), unquote_plus(secret))
         matching = [one for one in self._accounts if one.client_id == given[0]]
         known = scheme == "Basic" and matching and compare_digest(matching[0].client_secret, given[1])
-        return matching[0] if known else None
+        return matching[0] if known and given[0] not in self.barred else None
 
     def _check_limit(self, account: ServiceAccount) -> None:
         if self.limit is None:
@@ -65,5 +71,8 @@ class Tokens:
 
 
 def unauthorized() -> Refusal:
-    """Nobody who may come in; the wording is not Atlas'."""
-    return Refusal(401, "UNEXPECTED_ERROR", "The credentials are missing, wrong or too old.")
+    """Nobody who may come in: answered as a digest challenge, like recorded answers."""
+    nonce = b64encode(token_bytes(24)).decode()
+    challenge = f'Digest realm="MMS Public API", domain="", nonce="{nonce}", algorithm=MD5, qop="auth", stale=false'
+    text = "You are not authorized for this resource."
+    return Refusal(401, "UNEXPECTED_ERROR", text, headers={"Www-Authenticate": challenge})

@@ -1,32 +1,67 @@
 """Whether a project's key works: asked of KMS, remembered, and told when it changes.
 
-Atlas looks every 15 minutes. Here a look happens when somebody could tell the difference: when the settings
-are read or changed, and when a snapshot could not be encrypted.
+Atlas looks every 15 minutes and shuts clusters down when it finds that the key does not work. Here only looks are
+made that find something new: whenever the clock is about to move on, the keys are tried, and a look is due at the
+next quarter of an hour if that shows another state than is known.
 """
 
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from sandbox.atlas.cmk import Cmk
 from sandbox.atlas.ground import Ground
 from sandbox.atlas.keys import Keys, KeyTrouble
 from sandbox.atlas.model import Project
 
+LOOKS_EVERY = timedelta(minutes=15)
+_EPOCH = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
+
 
 class Validity:
-    """Knows which projects' keys work."""
+    """Knows which projects' keys work. `on_change` hears of a change, `on_broken` of every look that finds none."""
 
     def __init__(self, ground: Ground, keys: Keys) -> None:
         self._ground = ground
         self._keys = keys
+        self.on_change: Callable[[Project], object] = lambda _project: None
+        self.on_broken: Callable[[Project], object] = lambda _project: None
 
     def check(self, project: Project) -> bool:
         """Probe the project's key now; a project without one is valid."""
         if project.encryption is None:
             return True
-        try:
-            self._keys.probe(project.encryption.cmk)
-        except KeyTrouble:
-            self._remember(project, valid=False)
-        else:
-            self._remember(project, valid=True)
+        self._remember(project, valid=self._works(project.encryption.cmk))
         return project.was_valid
+
+    def next_look(self) -> datetime | None:
+        """When the next look will find something to do; None while it would find nothing."""
+        if any(self._looks_changed(project) for project in self._ground.projects.values()):
+            return quarter_before(self._ground.now()) + LOOKS_EVERY
+        return None
+
+    def look(self) -> None:
+        """Look at every project's key, once in a quarter of an hour; broken ones have consequences."""
+        quarter = quarter_before(self._ground.now())
+        for project in list(self._ground.projects.values()):
+            if project.encryption is None or (project.looked_at or project.created_at) >= quarter:
+                continue
+            project.looked_at = quarter
+            if not self.check(project):
+                self.on_broken(project)
+
+    def _looks_changed(self, project: Project) -> bool:
+        if project.encryption is None:
+            return False
+        if not project.was_valid and any(cluster.keyed and not cluster.down for cluster in project.alive()):
+            return True
+        return self._works(project.encryption.cmk) != project.was_valid
+
+    def _works(self, cmk: Cmk) -> bool:
+        try:
+            self._keys.probe(cmk)
+        except KeyTrouble:
+            return False
+        return True
 
     def _remember(self, project: Project, *, valid: bool) -> None:
         if project.was_valid == valid:
@@ -35,3 +70,9 @@ class Validity:
         words = ("VALID", "CONFIG_IS_VALID") if valid else ("INVALID", "CONFIG_NO_LONGER_VALID")
         self._ground.tell(project, f"AWS_ENCRYPTION_KEY_{words[0]}")
         self._ground.tell(project, f"ENCRYPTION_AT_REST_{words[1]}")
+        self.on_change(project)
+
+
+def quarter_before(now: datetime) -> datetime:
+    """Give the quarter of an hour that has begun."""
+    return now - (now - _EPOCH) % LOOKS_EVERY

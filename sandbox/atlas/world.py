@@ -1,50 +1,45 @@
 """The pretend Atlas' world, and what a customer does in it: projects, clusters, backups, keys."""
 
-from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime
 from random import Random
 from threading import RLock
 from typing import Any, Literal
 
 from chalicelib.domain.arn import atlas_region, parse_key_arn
+from sandbox.atlas.alerts import Alerts
 from sandbox.atlas.backups import Backups
+from sandbox.atlas.cmk import AccessKey, PrivateEndpoint
 from sandbox.atlas.deployment import Deployment
 from sandbox.atlas.encryption import Encryption
-from sandbox.atlas.estate import (
-    DEFAULT_POLICIES,
-    add_role,
-    new_cluster,
-    new_project,
-    reschedule,
-    role_beside,
-)
+from sandbox.atlas.estate import DEFAULT_POLICIES, SHARDS, add_role, new_cluster, new_project, reschedule, role_beside
 from sandbox.atlas.ground import Ground
 from sandbox.atlas.habits import Habits
-from sandbox.atlas.keys import Keys
-from sandbox.atlas.model import (
-    BackupPolicy,
-    CannotRestore,
-    Cluster,
-    Organization,
-    PretendSnapshot,
-    Project,
-    ServiceAccount,
-    Snapshot,
-)
-from sandbox.atlas.refusals import bad_request, conflict
+from sandbox.atlas.jobs import Jobs
+from sandbox.atlas.keys import Keys, NoUsers, Users
+from sandbox.atlas.lags import Lags
+from sandbox.atlas.model import Cluster, Organization, Project, ServiceAccount
+from sandbox.atlas.oplogs import Oplogs
+from sandbox.atlas.policy import BackupPolicy, CopySetting
+from sandbox.atlas.refusals import bad_request
 from sandbox.atlas.validity import Validity
+from sandbox.atlas.world_backups import BackupsOfTheWorld
 
 ORGANIZATION = "5f0000000000000000000a71"
 
 
-class AtlasWorld:
-    """The state of one organization on a virtual clock; share it between threads under `lock`."""
+class AtlasWorld(BackupsOfTheWorld):
+    """The state of one organization on a virtual clock; share it between threads under `lock`.
+
+    `kms` is KMS as roles call it; `users` is AWS as IAM users call it, for projects of `credentials`.
+    """
 
     def __init__(
         self,
         now: Callable[[], datetime],
         kms: Callable[..., dict[str, Any]],
         *,
+        users: Users | None = None,
         organization: str = ORGANIZATION,
         seed: int = 0,
         habits: Habits | None = None,
@@ -52,15 +47,38 @@ class AtlasWorld:
         self.lock = RLock()
         self.ground = Ground(now, seed=seed, habits=habits or Habits())
         self.organization = Organization(organization_id=organization, name="Pretend organization")
-        keys = Keys(kms)
+        keys = Keys(kms, users or NoUsers())
         self.validity = Validity(self.ground, keys)
         self.deployment = Deployment(self.ground, keys)
         self.backups = Backups(self.ground, keys, self.validity.check)
+        self.oplogs = Oplogs(self.ground, keys)
+        self.jobs = Jobs(self.ground, keys, self.oplogs)
         self.encryption = Encryption(self.ground, keys, self.validity)
-        self.encryption.on_swap = self.deployment.swap
+        self.alerts = Alerts(self.ground)
+        self._connect()
         secrets = Random(f"service accounts {seed}")
         self.reader = _service_account("reader", secrets)
         self.owner = _service_account("owner", secrets)
+
+    def _connect(self) -> None:
+        self.deployment.on_moved = self.oplogs.follow
+        self.encryption.on_swap = self._swapped
+        self.validity.on_change = self._validity_changed
+        self.validity.on_broken = self.deployment.shut_down
+
+    def _swapped(self, project: Project) -> None:
+        self.deployment.swap(project)
+        self.alerts.watch(project)
+
+    def _validity_changed(self, project: Project) -> None:
+        if project.was_valid:
+            self.deployment.start_up(project)
+        self.alerts.look(project)
+
+    @property
+    def lags(self) -> Lags:
+        """How late things show; change them as you like."""
+        return self.ground.lags
 
     @property
     def projects(self) -> dict[str, Project]:
@@ -74,7 +92,8 @@ class AtlasWorld:
     def next_event_at(self) -> datetime | None:
         """When the next thing happens by itself."""
         with self.lock:
-            return self.ground.agenda.next_at()
+            coming = [at for at in (self.ground.agenda.next_at(), self.validity.next_look()) if at is not None]
+            return min(coming, default=None)
 
     def run_due(self) -> None:
         """Do all that is due, each thing at its own moment; KMS sees the present, so call this at every event."""
@@ -84,6 +103,7 @@ class AtlasWorld:
                 at, action = due
                 with self.ground.at(at):
                     action()
+            self.validity.look()
 
     def add_project(
         self,
@@ -93,17 +113,20 @@ class AtlasWorld:
         region: str = "us-east-1",
         role_arn: str | None = None,
         provider: Literal["AWS", "AZURE", "GCP"] | None = None,
+        credentials: AccessKey | None = None,
     ) -> str:
         """Make a project and give its id; with a key, encryption is enabled with it, else a Refusal is raised.
 
         Without `role_arn` the key is used by a role in its own account. Providers but AWS only show as enabled.
+        With `credentials` it is one of the old projects that encrypt as an IAM user.
         """
         with self.lock:
             project = new_project(self.ground, name, self.organization.organization_id)
             project.check = self.validity.check
             project.other_provider = provider if provider in {"AZURE", "GCP"} else None
+            project.legacy = credentials is not None
             if key is not None:
-                self._enable(project, key, region, role_arn)
+                self._enable(project, key, region, credentials or role_arn)
             elif role_arn is not None:
                 add_role(self.ground, project, role_arn)
             self.projects[project.project_id] = project
@@ -114,24 +137,30 @@ class AtlasWorld:
         project_id: str,
         name: str,
         *,
-        kind: Literal["REPLICASET", "SHARDED"] = "REPLICASET",
+        kind: Literal["REPLICASET", "SHARDED", "GEOSHARDED"] = "REPLICASET",
         tier: str = "M10",
         encrypted: bool = True,
         backups: bool = True,
         point_in_time_days: int | None = None,
         policies: tuple[BackupPolicy, ...] = DEFAULT_POLICIES,
+        copies: tuple[CopySetting, ...] = (),
         paused: bool = False,
+        regions: tuple[str, ...] = ("US_EAST_1",),
     ) -> str:
-        """Make a cluster and give its id; M0, M2, M5 and FLEX have neither customer key nor backups."""
+        """Make a cluster and give its id; M0, M2, M5 and FLEX have neither customer key nor backups.
+
+        The name of a deleted cluster may be used again; what is kept of the old one is then found under it too.
+        """
         with self.lock:
             project = self.ground.project(project_id)
             if any(cluster.name == name for cluster in project.alive()):
                 raise bad_request("DUPLICATE_CLUSTER_NAME", f"There is a cluster {name} already.", name)
-            cluster = new_cluster(self.ground, project, name, kind=kind, tier=tier)
+            cluster = new_cluster(self.ground, project, name, kind=kind, tier=tier, regions=regions)
             cluster.backups, cluster.paused = backups and cluster.dedicated, paused
-            reschedule(cluster, policies, point_in_time_days)
+            reschedule(cluster, policies, point_in_time_days, copies)
             if encrypted and cluster.dedicated:
                 self._encrypt(cluster, project)
+            self.oplogs.follow(cluster)
             project.clusters[cluster.cluster_id] = cluster
             self.ground.tell(project, "CLUSTER_CREATED", name)
             self.backups.plan(cluster)
@@ -158,22 +187,13 @@ class AtlasWorld:
         with self.lock:
             project, cluster = self.ground.project(project_id), self.ground.cluster(project_id, name)
             cluster.deleted = True
+            cluster.nodes = []
             self.deployment.halt(cluster)
+            self.oplogs.follow(cluster)
             self.backups.plan(cluster)
             if not retain_backups:
                 del project.clusters[cluster.cluster_id]
             self.ground.tell(project, "CLUSTER_DELETED", name)
-
-    def take_snapshot(self, project_id: str, name: str, *, retention_days: int = 7, description: str = "") -> str:
-        """Take a snapshot on demand and give its id."""
-        with self.lock:
-            cluster = self.ground.cluster(project_id, name)
-            if cluster.paused:
-                raise conflict("CANNOT_UPDATE_PAUSED_CLUSTER", f"The cluster {name} is paused.", name)
-            if not cluster.backups:
-                raise bad_request("BACKUP_NOT_ENABLED", f"The cluster {name} has no backups.", name)
-            keep = timedelta(days=retention_days)
-            return self.backups.take(cluster, keep=keep, frequency="ondemand", description=description).snapshot_id
 
     def switch_key_by_hand(self, project_id: str, key: str) -> None:
         """Change the project's key as somebody with a browser does; a Refusal is raised as the API answers it."""
@@ -199,40 +219,40 @@ class AtlasWorld:
                 self.delete_cluster(project_id, cluster.name, retain_backups=False)
             del self.projects[project_id]
 
-    def set_schedule(
-        self, project_id: str, name: str, policies: tuple[BackupPolicy, ...], point_in_time_days: int | None = None
-    ) -> None:
-        """Change a cluster's backup policy; existing snapshots keep their expiry."""
+    def decrypt_cluster(self, project_id: str, name: str) -> None:
+        """Take the customer key off one cluster; its old snapshots keep theirs."""
+        with self.lock:
+            self.deployment.decrypt(self.ground.cluster(project_id, name))
+
+    def convert_to_sharded(self, project_id: str, name: str) -> None:
+        """Make a sharded cluster of a replica set; its old snapshots stay in the list of replica sets."""
         with self.lock:
             cluster = self.ground.cluster(project_id, name)
-            reschedule(cluster, policies, point_in_time_days)
-            self.backups.plan(cluster)
+            cluster.kind, cluster.shards = "SHARDED", SHARDS
+            self.deployment.grow(cluster)
 
-    def every_snapshot(self) -> Iterator[PretendSnapshot]:
-        """Give every snapshot that exists, those of deleted clusters too."""
+    def add_role(self, project_id: str, arn: str | None) -> str:
+        """Offer Atlas a role for a project and give its id; without an ARN it is one that was not authorized yet."""
         with self.lock:
-            now = self.now()
-            return iter([snapshot.seen(now) for snapshot in self._existing()])
+            return add_role(self.ground, self.ground.project(project_id), arn).role_id
 
-    def restore(self, snapshot_id: str) -> None:
-        """Restore a snapshot, as far as its key goes; raises CannotRestore."""
+    def add_private_endpoint(self, project_id: str, region: str, status: str = "ACTIVE") -> str:
+        """Give a project a private endpoint to KMS in a region (Atlas' spelling), and give its id."""
         with self.lock:
-            for snapshot in self._existing():
-                if snapshot.snapshot_id == snapshot_id:
-                    self.backups.restore(snapshot)
-                    return
-            raise CannotRestore(f"there is no snapshot {snapshot_id}, no longer or not yet")
+            endpoint_id = self.ground.names.object_id(self.now())
+            made = PrivateEndpoint(endpoint_id=endpoint_id, region=region, status=status)
+            self.ground.project(project_id).private_endpoints.append(made)
+            return endpoint_id
 
-    def _existing(self) -> Iterator[Snapshot]:
-        for project in self.projects.values():
-            for cluster in project.clusters.values():
-                yield from self.backups.existing(cluster)
-
-    def _enable(self, project: Project, key: str, region: str, role_arn: str | None) -> None:
+    def _enable(self, project: Project, key: str, region: str, user_or_role: AccessKey | str | None) -> None:
         arn = parse_key_arn(key)
-        role = add_role(self.ground, project, role_arn or role_beside(arn))
         where = atlas_region(region if arn is None else arn.region)
-        block = {"enabled": True, "customerMasterKeyID": key, "region": where, "roleId": role.role_id}
+        block: dict[str, object] = {"enabled": True, "customerMasterKeyID": key, "region": where}
+        if isinstance(user_or_role, AccessKey):
+            block["accessKeyID"] = user_or_role.access_key_id
+            block["secretAccessKey"] = user_or_role.secret_access_key
+        else:
+            block["roleId"] = add_role(self.ground, project, user_or_role or role_beside(arn)).role_id
         self.encryption.change(project, {"awsKms": block})
 
     def _encrypt(self, cluster: Cluster, project: Project) -> None:

@@ -1,0 +1,41 @@
+"""Alerts, and the configurations that say when there is one."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+NEEDS_ROTATION = "AWS_ENCRYPTION_KEY_NEEDS_ROTATION"
+KEY_INVALID = frozenset({"AWS_ENCRYPTION_KEY_INVALID", "ENCRYPTION_AT_REST_CONFIG_NO_LONGER_VALID"})
+"""The kinds that this Atlas raises while a key does not work; they have no threshold."""
+
+
+@dataclass(kw_only=True)
+class AlertConfig:
+    """When the project wants to be told something; only what is about a key's age has `days`."""
+
+    config_id: str
+    kind: str = NEEDS_ROTATION
+    days: int | None
+    enabled: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(kw_only=True)
+class Alert:
+    """One alert, open until what it is about is over."""
+
+    alert_id: str
+    config_id: str
+    kind: str
+    opened_at: datetime
+    updated_at: datetime
+    resolved_at: datetime | None = None
+    acknowledged_until: datetime | None = None
+    comment: str | None = None
+
+    def status(self, now: datetime) -> str:
+        """Atlas' word for it; one that somebody acknowledged is tracked until then."""
+        if self.resolved_at is not None:
+            return "CLOSED"
+        acknowledged = self.acknowledged_until is not None and now < self.acknowledged_until
+        return "TRACKING" if acknowledged else "OPEN"
