@@ -8,12 +8,16 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from threading import RLock
 from typing import Any
 
+from chalicelib.domain.observed import LegacyUser
+from chalicelib.domain.records import Check
 from chalicelib.settings import read_settings
-from chalicelib.usecases.ports import Atlas, AtlasOwner, Keys, Outside, PermanentError, TemporaryError
+from chalicelib.usecases.ports import Atlas, AtlasOwner, Keys, Outside, PermanentError, Roles, TemporaryError
 
 _SPARE_SECONDS = 10.0
 _SESSION_LIFE = timedelta(minutes=50)
@@ -44,7 +48,7 @@ def furnish(*, now: Callable[[], datetime] = system_clock) -> None:
     global _world  # noqa: PLW0603 - the warm Lambda's one world
     _world = _World()
     _world.now = now
-    client.cache_clear()
+    _client.cache_clear()
 
 
 def outside(context: Any = None) -> Outside:  # noqa: ANN401 - Lambda's own context
@@ -75,12 +79,25 @@ def _build() -> Outside:
         atlas=_reader,
         atlas_owner=_owner,
         keys=_keys,
+        at_once=at_once,
+        preview=_preview,
+        roles=_roles,
+        legacy_user=_legacy_user,
     )
 
 
-@lru_cache
+_building = RLock()
+"""Clients and sessions are made one at a time: boto3 promises no more."""
+
+
 def client(service: str, region: str | None = None) -> Any:  # noqa: ANN401 - boto3 ships no types
     """A boto3 client with timeouts that fit an invocation, made once."""
+    with _building:
+        return _client(service, region)
+
+
+@lru_cache
+def _client(service: str, region: str | None) -> Any:  # noqa: ANN401 - boto3 ships no types
     import boto3
 
     return boto3.client(service, region_name=region, config=_config())
@@ -127,7 +144,8 @@ def _owner(organization: str) -> AtlasOwner:
     from chalicelib.adapters.atlas import AtlasKeySwapper
 
     def build() -> AtlasOwner:
-        return AtlasKeySwapper(_http(lambda: _secret_of(organization).owner))
+        http = _http(lambda: _secret_of(organization).owner)
+        return AtlasKeySwapper(http, lambda secret_id: _secrets().credentials(secret_id))
 
     owner: AtlasOwner = _once(("owner", organization), build)
     return owner
@@ -157,10 +175,68 @@ def _keys(region: str, role_arn: str | None) -> Keys:
     def build() -> Keys:
         if role_arn is None:
             return KmsKeys(client("kms", region), _own_account(), region)
-        return KmsKeys(_assumed(role_arn, region), role_arn.split(":")[4], region)
+        return KmsKeys(_assumed("kms", role_arn, region), role_arn.split(":")[4], region)
 
     keys: Keys = _once(("keys", region, role_arn), build)
     return keys
+
+
+def _roles(role_arn: str | None) -> Roles:
+    from chalicelib.adapters.iam import IamRoles
+
+    def build() -> Roles:
+        if role_arn is None:
+            return IamRoles(client("iam"), _own_account())
+        return IamRoles(_assumed("iam", role_arn), role_arn.split(":")[4])
+
+    roles: Roles = _once(("roles", role_arn), build)
+    return roles
+
+
+def _legacy_user(secret_id: str) -> LegacyUser:
+    """Whose credentials a secret holds, as STS says to who calls with them."""
+    import boto3
+
+    given = _secrets().credentials(secret_id)
+    signed = boto3.client(
+        "sts",
+        config=_config(),
+        aws_access_key_id=given.access_key_id,
+        aws_secret_access_key=given.secret_access_key,
+    )
+    return LegacyUser(access_key_id=given.access_key_id, arn=_caller(signed, f"the credentials secret {secret_id}"))
+
+
+def _caller(signed: Any, whose: str) -> str:  # noqa: ANN401 - boto3 ships no types
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    call = "sts:GetCallerIdentity"
+    try:
+        return str(signed.get_caller_identity()["Arn"])
+    except ClientError as error:
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        text = f"{call} with {whose} was refused ({code}): see that its access key is whole and active"
+        raise PermanentError(text, call=call, code=code) from error
+    except BotoCoreError as error:
+        raise TemporaryError(f"{call} with {whose} got no answer: {error}", call=call) from error
+
+
+def _preview(project_id: str, request: Any) -> tuple[Check, ...]:  # noqa: ANN401 - whatever the verb asks for
+    from chalicelib.adapters.functions import Functions
+
+    functions = Functions(client("lambda"), read_settings()["PREVIEW_FUNCTION"])
+    return functions.preview(project_id, asdict(request))
+
+
+_SIDE_BY_SIDE = 8
+
+
+def at_once(*calls: Callable[[], Any]) -> tuple[Any, ...]:
+    """Make the calls on threads of their own; the first error, in the order of the calls, is raised."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(max_workers=_SIDE_BY_SIDE) as threads:
+        return tuple(future.result() for future in [threads.submit(call) for call in calls])
 
 
 def _own_account() -> str:
@@ -182,12 +258,12 @@ def _ask_sts(operation: str, **arguments: str) -> dict[str, Any]:
     return answer
 
 
-def _assumed(role_arn: str, region: str) -> Any:  # noqa: ANN401 - boto3 ships no types
+def _assumed(service: str, role_arn: str, region: str | None = None) -> Any:  # noqa: ANN401 - boto3 ships no types
     import boto3
 
     given = _ask_sts("assume_role", RoleArn=role_arn, RoleSessionName="keyturn")["Credentials"]
     return boto3.client(
-        "kms",
+        service,
         region_name=region,
         config=_config(),
         aws_access_key_id=given["AccessKeyId"],
@@ -198,11 +274,12 @@ def _assumed(role_arn: str, region: str) -> Any:  # noqa: ANN401 - boto3 ships n
 
 def _once(name: Any, build: Callable[[], Any]) -> Any:  # noqa: ANN401 - keeps parts of every kind
     """Keep a part for less than an hour, the life of an assumed role's session."""
-    kept = _world.sessions.get(name)
-    if kept is None or _world.now() - kept[0] > _SESSION_LIFE:
-        kept = (_world.now(), build())
-        _world.sessions[name] = kept
-    return kept[1]
+    with _building:
+        kept = _world.sessions.get(name)
+        if kept is None or _world.now() - kept[0] > _SESSION_LIFE:
+            kept = (_world.now(), build())
+            _world.sessions[name] = kept
+        return kept[1]
 
 
 def each_message(event: dict[str, Any], context: Any, handle: Callable[[Any], None]) -> Any:  # noqa: ANN401 - Lambda's own shapes

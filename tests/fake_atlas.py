@@ -11,6 +11,11 @@ from chalicelib.domain.observed import (
     BackupSchedule,
     Cluster,
     Encryption,
+    ExportJob,
+    LegacyUser,
+    PrivateEndpoint,
+    ProjectEvent,
+    RestoreJob,
     Settings,
     Snapshot,
 )
@@ -21,6 +26,10 @@ ORGANIZATION = "a0123456789abcdef0123456"
 PROJECT = "b0123456789abcdef0123456"
 ROLE_ID = "c0123456789abcdef0123456"
 ROLE_ARN = "arn:aws:iam::111122223333:role/atlas"
+USER_ARN = "arn:aws:iam::111122223333:user/atlas"
+ACCESS_KEY_ID = "AKIA0123456789012345"
+CREDENTIALS = "keyturn/atlas-user"
+"""The id of a secret with an IAM user's credentials."""
 
 
 def a_key(number: int = 1, *, region: str = "eu-west-1", account: str = "111122223333") -> KeyArn:
@@ -33,6 +42,12 @@ def some_settings(key: KeyArn | None = None, **changes: object) -> Settings:
     arn = key or a_key()
     settings = Settings(enabled=True, key=str(arn), region=arn.region, role_id=ROLE_ID, valid=True)
     return replace(settings, **changes)
+
+
+def legacy_settings(key: KeyArn | None = None, **changes: object) -> Settings:
+    """Settings of a project that encrypts with an IAM user's credentials."""
+    held = {"role_id": None, "legacy_access_key": True, "access_key_id": ACCESS_KEY_ID}
+    return some_settings(key, **{**held, **changes})
 
 
 def a_role(**changes: object) -> AtlasRole:
@@ -69,6 +84,33 @@ def a_snapshot(number: int = 1, key: KeyArn | None = None, **changes: object) ->
     return replace(snapshot, **changes)
 
 
+def a_restore(number: int = 1, **changes: object) -> RestoreJob:
+    """A running restore of snapshot 1 to the cluster `copy` of the same project."""
+    job = RestoreJob(
+        job_id=f"{number:024x}",
+        snapshot_id=f"{1:024x}",
+        running=True,
+        delivery="automated",
+        target_project=PROJECT,
+        target_cluster="copy",
+        created_at=None,
+        finished_at=None,
+    )
+    return replace(job, **changes)
+
+
+def an_export(number: int = 1, **changes: object) -> ExportJob:
+    """A running export of snapshot 1."""
+    job = ExportJob(job_id=f"{number:024x}", snapshot_id=f"{1:024x}", state="InProgress", running=True)
+    return replace(job, **changes)
+
+
+def an_event(number: int = 1, **changes: object) -> ProjectEvent:
+    """The start of a key's rotation, at noon."""
+    kind = "ENCRYPTION_AT_REST_KEY_ROTATION_STARTED"
+    return replace(ProjectEvent(event_id=f"{number:024x}", type=kind, at=NOON, cluster=None), **changes)
+
+
 @dataclass(kw_only=True)
 class FakeProject:
     """Everything that this Atlas knows about one project; tests change it as they like."""
@@ -82,6 +124,10 @@ class FakeProject:
     sharded: dict[str, list[Snapshot]] = field(default_factory=dict)
     schedules: dict[str, BackupSchedule] = field(default_factory=dict)
     threshold: int | None = 90
+    endpoints: list[PrivateEndpoint] = field(default_factory=list)
+    restores: dict[str, list[RestoreJob]] = field(default_factory=dict)
+    exports: dict[str, list[ExportJob]] = field(default_factory=dict)
+    events: list[ProjectEvent] = field(default_factory=list)
 
 
 @dataclass(kw_only=True)
@@ -99,7 +145,8 @@ class FakeAtlas:
     """The organization. `calls` logs every call; `before_swap` and `after_swap` may change things or raise.
 
     An `after_swap` that raises is a lost answer: the settings have changed. With `delay_swaps` a swap shows
-    only after `settle()`.
+    only after `settle()`. `credentials` are the secrets that hold an IAM user's credentials, by their ids; it
+    may stand in for STS as `legacy_user`. Any call can be made to `fail`, reading them as `credentials`.
     """
 
     def __init__(self, *, organization: str = ORGANIZATION, now: Callable[[], datetime] = lambda: NOON) -> None:
@@ -109,6 +156,7 @@ class FakeAtlas:
         self.before_swap: Hook | None = None
         self.after_swap: Hook | None = None
         self.delay_swaps = False
+        self.credentials = {CREDENTIALS: LegacyUser(access_key_id=ACCESS_KEY_ID, arn=USER_ARN)}
         self._now = now
         self._date: datetime | None = None
         self._failures: list[_Failure] = []
@@ -146,6 +194,11 @@ class FakeAtlas:
         self._begin("roles", project_id)
         return tuple(self._project(project_id, f"GET /groups/{project_id}/cloudProviderAccess").roles)
 
+    def private_endpoints(self, project_id: str) -> tuple[PrivateEndpoint, ...]:
+        self._begin("private_endpoints", project_id)
+        call = f"GET /groups/{project_id}/encryptionAtRest/AWS/privateEndpoints"
+        return tuple(self._project(project_id, call).endpoints)
+
     def clusters(self, project_id: str, *, deleted_too: bool) -> Iterator[Cluster]:
         self._begin("clusters", project_id)
         clusters = self._project(project_id, f"GET /groups/{project_id}/clusters").clusters
@@ -168,6 +221,22 @@ class FakeAtlas:
         usual = BackupSchedule(cluster_id=known.cluster_id, restore_window_days=7)
         return project.schedules.get(cluster, usual)
 
+    def restore_jobs(self, project_id: str, cluster: str) -> Iterator[RestoreJob]:
+        self._begin("restore_jobs", project_id, cluster)
+        project = self._with_cluster(project_id, cluster, "backup/restoreJobs")
+        yield from list(project.restores.get(cluster, ()))
+
+    def export_jobs(self, project_id: str, cluster: str) -> Iterator[ExportJob]:
+        self._begin("export_jobs", project_id, cluster)
+        project = self._with_cluster(project_id, cluster, "backup/exports")
+        yield from list(project.exports.get(cluster, ()))
+
+    def events(self, project_id: str, *, types: tuple[str, ...], since: datetime) -> Iterator[ProjectEvent]:
+        self._begin("events", project_id)
+        known = self._project(project_id, f"GET /groups/{project_id}/events").events
+        floor = since.replace(microsecond=0)
+        yield from [event for event in known if event.at >= floor and (not types or event.type in types)]
+
     def alert_threshold_days(self, project_id: str) -> int | None:
         self._begin("alert_threshold_days", project_id)
         return self._project(project_id, f"GET /groups/{project_id}/alertConfigs").threshold
@@ -175,17 +244,46 @@ class FakeAtlas:
     def latest_date(self) -> datetime | None:
         return self._date
 
-    def swap_key(self, project_id: str, key: KeyArn, *, settings: Settings, role_id: str) -> None:
+    def legacy_user(self, secret_id: str) -> LegacyUser:
+        """Whose credentials a secret holds; PermanentError for one that is not there."""
+        self._begin("credentials", secret_id)
+        if secret_id not in self.credentials:
+            message = f"the credentials secret {secret_id} does not exist"
+            raise PermanentError(message, call="secretsmanager:GetSecretValue", code="ResourceNotFoundException")
+        return self.credentials[secret_id]
+
+    def swap_key(
+        self,
+        project_id: str,
+        key: KeyArn,
+        *,
+        settings: Settings,
+        role_id: str | None,
+        credentials_secret: str | None = None,
+    ) -> None:
         self._begin("swap_key", project_id, str(key))
         call = f"PATCH /groups/{project_id}/encryptionAtRest"
         if not settings.enabled:
             raise PermanentError(f"{call}: not sent: not enabled", call=call, code="not_enabled")
         if settings.valid is not True:
             raise PermanentError(f"{call}: not sent: not valid", call=call, code="current_key_invalid")
+        if not role_id and credentials_secret is None:
+            raise PermanentError(f"{call}: not sent: no role", call=call, code="no_role")
+        user = None if credentials_secret is None else self.legacy_user(credentials_secret)
         project = self._project(project_id, call)
+        if user is not None and not project.settings.legacy_access_key:
+            raise PermanentError(f"{call}: take a role", call=call, code="AWS_KMS_CREDENTIALS_AUTH_DEPRECATED")
         if self.before_swap is not None:
             self.before_swap(project_id, key)
-        swapped = replace(project.settings, key=str(key), region=key.region, role_id=role_id, enabled=True)
+        swapped = replace(
+            project.settings,
+            key=str(key),
+            region=key.region,
+            role_id=role_id if user is None else None,
+            enabled=True,
+            legacy_access_key=user is not None,
+            access_key_id=None if user is None else user.access_key_id,
+        )
         self._delayed.append((project_id, swapped))
         if not self.delay_swaps:
             self.settle()

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from chalicelib.domain.arn import KeyArn
-from chalicelib.domain.observed import KeyDescription, KeyRotations, KeyStatus, NewKey
+from chalicelib.domain.observed import ON_DEMAND_LIMIT, KeyDescription, KeyRotations, KeyStatus, KeyUse, NewKey
 from chalicelib.usecases.ports import NotFound, OutsideError, PermanentError, TemporaryError
 
 OWNER = "keyturn"
 _SHORTEST, _LONGEST = 7, 30
+_SHORTEST_PERIOD, _LONGEST_PERIOD = 90, 2560
+_TOO_NEAR = timedelta(minutes=20)
 _MOST_TAGS, _LONGEST_TAG = 50, 256
 _ALIAS = re.compile(r"alias/[a-zA-Z0-9/_-]+")
 _LEAVING = {KeyStatus.PENDING_DELETION, KeyStatus.GONE}
@@ -22,12 +24,21 @@ class _Kept:
     description: KeyDescription
     policy: str
     tags: dict[str, str] = field(default_factory=dict)
-    automatic: bool = False
+    period: timedelta | None = None
+    next_at: datetime | None = None
+    running_since: datetime | None = None
+    on_demand: int = 0
     rotated: list[datetime] = field(default_factory=list)
+    used: tuple[str, datetime] | None = None
 
 
 class FakeKeys:
-    """`fail` makes the next call of a name raise; `calls` says what was asked, in order."""
+    """`fail` makes the next call of a name raise; `calls` says what was asked, in order.
+
+    A rotation on demand is done `rotation_takes` after it was asked for.
+    """
+
+    rotation_takes = timedelta(minutes=2)
 
     def __init__(self, now: Callable[[], datetime], account: str = "123456789012", region: str = "us-east-1") -> None:
         self.account = account
@@ -65,6 +76,10 @@ class FakeKeys:
         """Let KMS rotate the key's material at this moment."""
         self._kept[arn].rotated.append(self._now())
 
+    def use(self, arn: KeyArn, operation: str = "Encrypt") -> None:
+        """Let somebody encrypt or decrypt with the key at this moment."""
+        self._kept[arn].used = (operation, self._now())
+
     def tags(self, arn: KeyArn) -> dict[str, str]:
         """The tags that a key carries."""
         return dict(self._kept[arn].tags)
@@ -83,8 +98,21 @@ class FakeKeys:
         kept = self._existing(arn, "GetKeyRotationStatus")
         if not _rotates(kept.description):
             return KeyRotations(automatic=False)
-        leaving = self._description(arn).status in _LEAVING
-        return KeyRotations(automatic=kept.automatic and not leaving, dates=tuple(kept.rotated))
+        automatic = kept.period is not None and self._description(arn).status not in _LEAVING
+        return KeyRotations(
+            automatic=automatic,
+            dates=tuple(kept.rotated),
+            period_days=kept.period.days if automatic else None,
+            next_at=kept.next_at if automatic else None,
+            on_demand=kept.on_demand,
+            on_demand_running_since=kept.running_since,
+        )
+
+    def last_used(self, arn: KeyArn) -> KeyUse:
+        self._begin("last_used")
+        kept = self._existing(arn, "GetKeyLastUsage")
+        operation, at = kept.used or (None, None)
+        return KeyUse(at=at, operation=operation, tracked_since=kept.description.created_at)
 
     def policy(self, arn: KeyArn) -> str:
         self._begin("policy")
@@ -124,18 +152,32 @@ class FakeKeys:
             raise _refused("CreateAlias", "AlreadyExistsException")
         self.aliases[alias] = arn
 
-    def rotate_automatically(self, arn: KeyArn) -> None:
+    def rotate_on_demand(self, arn: KeyArn) -> None:
+        self._begin("rotate_on_demand")
+        kept = self._rotating(self._kept_for_good(arn, "RotateKeyOnDemand"), "RotateKeyOnDemand")
+        near = kept.next_at is not None and kept.next_at - self._now() <= _TOO_NEAR
+        if kept.running_since is not None or near:
+            text = f"KMS RotateKeyOnDemand: a rotation of {arn} runs or is near"
+            raise TemporaryError(text, call="kms:RotateKeyOnDemand", code="ConflictException")
+        if kept.on_demand >= ON_DEMAND_LIMIT:
+            raise _refused("RotateKeyOnDemand", "LimitExceededException")
+        kept.running_since = self._now()
+
+    def rotate_automatically(self, arn: KeyArn, *, period_days: int = 365) -> None:
         self._begin("rotate_automatically")
-        kept = self._seen(arn, "EnableKeyRotation")
-        if not _rotates(kept.description):
-            raise _refused("EnableKeyRotation", "UnsupportedOperationException")
-        if kept.description.status is KeyStatus.DISABLED:
-            raise _refused("EnableKeyRotation", "DisabledException")
-        kept.automatic = True
+        if not _SHORTEST_PERIOD <= period_days <= _LONGEST_PERIOD:
+            raise _refused("EnableKeyRotation", "ValidationException")
+        kept = self._rotating(self._seen(arn, "EnableKeyRotation"), "EnableKeyRotation")
+        period = timedelta(days=period_days)
+        if kept.period != period:
+            kept.period, kept.next_at = period, self._now() + period
 
     def enable(self, arn: KeyArn) -> None:
         self._begin("enable")
-        self._kept_for_good(arn, "EnableKey")
+        kept = self._kept_for_good(arn, "EnableKey")
+        if kept.next_at is not None and kept.period is not None and kept.next_at <= self._now():
+            kept.rotated.append(self._now())
+            kept.next_at = self._now() + kept.period
         self.change(arn, status=KeyStatus.ENABLED)
 
     def disable(self, arn: KeyArn) -> None:
@@ -180,7 +222,32 @@ class FakeKeys:
     def _existing(self, arn: KeyArn, call: str) -> _Kept:
         if self._description(arn).status is KeyStatus.GONE:
             raise NotFound(f"KMS {call}: there is no key {arn}", call=f"kms:{call}", code="NotFoundException")
-        return self._kept[arn]
+        kept = self._kept[arn]
+        if kept.description.status is KeyStatus.ENABLED:
+            self._settle(kept)
+        return kept
+
+    def _settle(self, kept: _Kept) -> None:
+        """Let the rotations happen that fell due since the last look; a look at each change keeps them in order."""
+        done = None if kept.running_since is None else kept.running_since + self.rotation_takes
+        if done is not None and done <= self._now():
+            kept.rotated.append(done)
+            kept.on_demand += 1
+            kept.running_since = None
+        while kept.period is not None and kept.next_at is not None and kept.next_at <= self._now():
+            kept.rotated.append(kept.next_at)
+            kept.next_at += kept.period
+        kept.rotated.sort()
+
+    def _rotating(self, kept: _Kept, call: str) -> _Kept:
+        shown = kept.description
+        if shown.status is KeyStatus.DISABLED:
+            raise _refused(call, "DisabledException")
+        if shown.status is KeyStatus.PENDING_IMPORT or (shown.origin == "EXTERNAL" and call == "RotateKeyOnDemand"):
+            raise _refused(call, "KMSInvalidStateException")
+        if not _rotates(shown) or shown.replica or shown.custom_store or shown.aws_managed:
+            raise _refused(call, "UnsupportedOperationException")
+        return kept
 
     def _kept_for_good(self, arn: KeyArn, call: str) -> _Kept:
         kept = self._existing(arn, call)

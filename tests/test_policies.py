@@ -28,7 +28,12 @@ CALLS = {
     "describe": {"kms:DescribeKey"},
     "find_by_alias": {"kms:DescribeKey"},
     "find_by_rotation": {"kms:ListKeys", "kms:ListResourceTags"},
+    "keys.rotations": {"kms:GetKeyRotationStatus", "kms:ListKeyRotations"},
+    "keys.policy": {"kms:GetKeyPolicy"},
     "rotate_automatically": {"kms:EnableKeyRotation"},
+    "rotate_on_demand": {"kms:RotateKeyOnDemand"},
+    "last_used": {"kms:GetKeyLastUsage"},
+    "allows": {"iam:SimulatePrincipalPolicy"},
     "schedule_deletion": {"kms:ScheduleKeyDeletion"},
     "cancel_deletion": {"kms:CancelKeyDeletion"},
     "atlas": {"secretsmanager:GetSecretValue"},
@@ -159,6 +164,42 @@ def test_only_those_who_speak_to_atlas_read_its_credentials():
 
 def test_only_rotate_makes_keys():
     assert holders("kms:CreateKey", "kms:TagResource", "kms:CreateAlias", "kms:EnableKeyRotation") == {"rotate"}
+
+
+def test_only_rotate_uses_up_the_rotations_of_a_key():
+    assert holders("kms:RotateKeyOnDemand") == {"rotate"}
+
+
+def test_rotate_turns_no_rotation_off():
+    every = {action for name in POLICIES for action in actions(name)}
+
+    assert "kms:DisableKeyRotation" not in every
+
+
+@pytest.mark.parametrize(
+    "action",
+    ["kms:EnableKeyRotation", "kms:RotateKeyOnDemand", "kms:GetKeyRotationStatus", "kms:ListKeyRotations"],
+)
+def test_rotate_may_rotate_the_keys_of_its_account_in_every_region_and_see_what_came_of_it(action: str):
+    keys = {"Fn::Sub": "arn:${AWS::Partition}:kms:*:${AWS::AccountId}:key/*"}
+
+    assert statement("rotate", action)["Resource"] == keys
+
+
+def test_only_rotate_looks_into_the_policies_of_roles_and_users_and_changes_none():
+    every = {action for name in POLICIES for action in actions(name) if action.startswith("iam:")}
+
+    assert holders("iam:SimulatePrincipalPolicy") == {"rotate"}
+    assert every == {"iam:SimulatePrincipalPolicy"}
+
+
+def test_policies_are_looked_into_in_our_own_account_only():
+    resources = statement("rotate", "iam:SimulatePrincipalPolicy")["Resource"]
+
+    assert resources == [
+        {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/*"},
+        {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:user/*"},
+    ]
 
 
 def test_only_retire_can_endanger_a_key():

@@ -4,7 +4,7 @@ How the calls are named, sent, waited for, read and refused stands in the other 
 `atlas`; everything that Atlas says is taken for incomplete until it shows that it is whole.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from operator import attrgetter
 
@@ -16,9 +16,27 @@ from chalicelib.adapters import atlas_shapes as shapes
 from chalicelib.adapters.atlas_calls import Call
 from chalicelib.adapters.atlas_http import AtlasHttp
 from chalicelib.adapters.atlas_lists import Rows, read_pages, read_single_page
-from chalicelib.domain.arn import KeyArn, atlas_region
-from chalicelib.domain.observed import AtlasProject, AtlasRole, BackupSchedule, Cluster, Settings, Snapshot
-from chalicelib.usecases.ports import PermanentError
+from chalicelib.adapters.atlas_swap import (
+    AccessKey,
+    aws_kms,
+    by_access_key,
+    by_role,
+    check_sendable,
+    no_credentials,
+)
+from chalicelib.domain.arn import KeyArn
+from chalicelib.domain.observed import (
+    AtlasProject,
+    AtlasRole,
+    BackupSchedule,
+    Cluster,
+    ExportJob,
+    PrivateEndpoint,
+    ProjectEvent,
+    RestoreJob,
+    Settings,
+    Snapshot,
+)
 
 _settings = msgspec.json.Decoder(shapes.SettingsAnswer)
 _roles = msgspec.json.Decoder(shapes.RolesAnswer)
@@ -26,6 +44,10 @@ _schedule = msgspec.json.Decoder(shapes.ScheduleAnswer)
 _projects = Rows(shapes.ProjectRow, attrgetter("project_id"))
 _clusters = Rows(shapes.ClusterRow, attrgetter("cluster_id"))
 _snapshots = Rows(shapes.SnapshotRow, attrgetter("snapshot_id"))
+_restores = Rows(shapes.RestoreRow, attrgetter("job_id"))
+_exports = Rows(shapes.ExportRow, attrgetter("job_id"))
+_endpoints = Rows(shapes.EndpointRow, attrgetter("endpoint_id"))
+_events = Rows(shapes.EventRow, attrgetter("event_id"))
 _alerts = Rows(shapes.AlertRow, attrgetter("configuration_id"))
 
 
@@ -53,6 +75,12 @@ class AtlasReader:
         call = Call(operation=calls.LIST_ROLES, project=project_id)
         return answers.as_roles(answers.read_answer(_roles, call, self._http.read(call)))
 
+    def private_endpoints(self, project_id: str) -> tuple[PrivateEndpoint, ...]:
+        """The private endpoints to AWS KMS; Atlas shows them to a Project Owner alone."""
+        call = Call(operation=calls.LIST_PRIVATE_ENDPOINTS, project=project_id)
+        pages = read_pages(self._http, call, _endpoints)
+        return tuple(answers.as_private_endpoint(row) for page in pages for row in page)
+
     def clusters(self, project_id: str, *, deleted_too: bool) -> Iterator[Cluster]:
         """Every cluster; with `deleted_too` also deleted ones whose backups are retained."""
         operation = calls.LIST_CLUSTERS_AND_RETAINED if deleted_too else calls.LIST_CLUSTERS
@@ -73,7 +101,25 @@ class AtlasReader:
     def backup_schedule(self, project_id: str, cluster: str) -> BackupSchedule:
         """The cluster's backup policy."""
         call = Call(operation=calls.READ_SCHEDULE, project=project_id, cluster=cluster)
-        return answers.as_schedule(answers.read_answer(_schedule, call, self._http.read(call)))
+        return answers.as_schedule(answers.read_answer(_schedule, call, self._http.read(call)), call)
+
+    def restore_jobs(self, project_id: str, cluster: str) -> Iterator[RestoreJob]:
+        """The restores from the cluster's backups, complete or an error."""
+        call = Call(operation=calls.LIST_RESTORE_JOBS, project=project_id, cluster=cluster)
+        for page in read_pages(self._http, call, _restores):
+            yield from answers.as_restore_jobs(page)
+
+    def export_jobs(self, project_id: str, cluster: str) -> Iterator[ExportJob]:
+        """The exports of the cluster's snapshots, complete or an error."""
+        call = Call(operation=calls.LIST_EXPORTS, project=project_id, cluster=cluster)
+        for page in read_pages(self._http, call, _exports):
+            yield from answers.as_export_jobs(page)
+
+    def events(self, project_id: str, *, types: tuple[str, ...], since: datetime) -> Iterator[ProjectEvent]:
+        """The project's events of these types (of all types for none) since a moment, complete or an error."""
+        call = Call(operation=calls.LIST_EVENTS, project=project_id, query=calls.events_since(types, since))
+        for page in read_pages(self._http, call, _events):
+            yield from answers.as_events(page)
 
     def alert_threshold_days(self, project_id: str) -> int | None:
         """After how many days Atlas itself nags about this project's key; None when it does not."""
@@ -88,41 +134,38 @@ class AtlasReader:
 
 
 class AtlasKeySwapper:
-    """The owner's service account, used for the swap alone; satisfies the port `AtlasOwner`."""
+    """The owner's service account, used for the swap alone; satisfies the port `AtlasOwner`.
 
-    def __init__(self, http: AtlasHttp) -> None:
+    `credentials(secret_id)` reads the credentials of an IAM user at the moment of a swap; they go into that one
+    request and nowhere else.
+    """
+
+    def __init__(self, http: AtlasHttp, credentials: Callable[[str], AccessKey] = no_credentials) -> None:
         self._http = http
+        self._credentials = credentials
 
-    def swap_key(self, project_id: str, key: KeyArn, *, settings: Settings, role_id: str) -> None:
+    def swap_key(
+        self,
+        project_id: str,
+        key: KeyArn,
+        *,
+        settings: Settings,
+        role_id: str | None,
+        credentials_secret: str | None = None,
+    ) -> None:
         """Send one complete `awsKms` block naming `key`, once; read the settings back to learn what came of it.
 
         Refuses to send where the settings are not enabled or not known to be valid: Atlas would read the
-        block as switching encryption on, or take no new key while the current one is out of reach.
+        block as switching encryption on, or take no new key while the current one is out of reach. With
+        `credentials_secret`, the id of a Secrets Manager secret that is named `keyturn/…`, the block carries
+        the credentials it holds instead of the role.
         """
-        body = msgspec.json.encode({"awsKms": _aws_kms(key, settings, role_id)})
-        call = Call(operation=calls.CHANGE_SETTINGS, project=project_id, body=body)
-        _check_sendable(call, settings, role_id)
-        self._http.change(call)
-
-
-def _aws_kms(key: KeyArn, settings: Settings, role_id: str) -> dict[str, str | bool]:
-    return {
-        "enabled": True,
-        "customerMasterKeyID": str(key),
-        "region": atlas_region(key.region),
-        "roleId": role_id,
-        "requirePrivateNetworking": settings.private_networking,
-    }
-
-
-def _check_sendable(call: Call, settings: Settings, role_id: str) -> None:
-    if not settings.enabled:
-        code, why = "not_enabled", "encryption at rest with an AWS key is not enabled, and Keyturn never enables it"
-    elif settings.valid is not True:
-        code, why = "current_key_invalid", "Atlas does not find the current key valid: restore that key first"
-    elif not role_id:
-        code, why = "no_role", "no IAM role is known that Atlas may assume"
-    else:
-        return
-    message = f"{call} for project {call.project}: not sent: {why}"
-    raise PermanentError(message, call=str(call), code=code)
+        check_sendable(project_id, settings, principal_known=bool(role_id or credentials_secret))
+        principal = by_role(role_id)
+        if credentials_secret is not None:
+            principal = by_access_key(self._credentials(credentials_secret))
+        body = msgspec.json.encode({"awsKms": aws_kms(key, settings, principal)})
+        confidential = credentials_secret is not None
+        self._http.change(
+            Call(operation=calls.CHANGE_SETTINGS, project=project_id, body=body, confidential=confidential)
+        )

@@ -11,7 +11,10 @@ _VERSION = "this Keyturn speaks a version of the API that Atlas does not take (a
 _INCONSISTENT = "IAM or KMS has not caught up yet; if it stays so, look at the role's trust and the key's policy"
 
 _BY_CODE = {
-    "AWS_KMS_CREDENTIALS_AUTH_DEPRECATED": "Atlas takes IAM roles only: set up role-based access for this project",
+    "AWS_KMS_CREDENTIALS_AUTH_DEPRECATED": (
+        "Atlas takes the credentials of an IAM user only for projects that still hold some: authorize an IAM role in"
+        " cloudProviderAccess and rotate with that role"
+    ),
     "CANNOT_ASSUME_ROLE": _INCONSISTENT,
     "INVALID_AWS_CREDENTIALS": _INCONSISTENT,
     "CLOUD_PROVIDER_ACCESS_ROLE_NOT_AUTHORIZED": _INCONSISTENT,

@@ -9,8 +9,14 @@ from chalicelib.adapters.atlas_shapes import (
     AlertRow,
     AwsKms,
     ClusterRow,
+    Copy,
+    CopyItem,
+    EndpointRow,
+    EventRow,
+    ExportRow,
     ProjectRow,
     Region,
+    RestoreRow,
     RolesAnswer,
     ScheduleAnswer,
     SettingsAnswer,
@@ -23,7 +29,12 @@ from chalicelib.domain.observed import (
     AtlasRole,
     BackupSchedule,
     Cluster,
+    CopySetting,
     Encryption,
+    ExportJob,
+    PrivateEndpoint,
+    ProjectEvent,
+    RestoreJob,
     Settings,
     Snapshot,
 )
@@ -32,6 +43,7 @@ from chalicelib.usecases.ports import PermanentError, TemporaryError
 ENCRYPTION = "ENCRYPTION_AT_REST"
 NEEDS_ROTATION = "AWS_ENCRYPTION_KEY_NEEDS_ROTATION"
 _UNITS_IN_A_DAY = {"DAYS": 1, "HOURS": 24, "MINUTES": 24 * 60, "SECONDS": 24 * 60 * 60}
+_DAYS_AT_MOST = {"days": 1, "weeks": 7, "months": 31, "years": 366}
 
 Shape = TypeVar("Shape")
 
@@ -55,6 +67,26 @@ def as_project(row: ProjectRow, organization: str) -> AtlasProject:
 def as_snapshots(rows: list[SnapshotRow]) -> list[Snapshot]:
     """Give the nouns of a whole page (by msgspec: the constructors would take longer than all the parsing)."""
     return msgspec.convert(rows, list[Snapshot], from_attributes=True)
+
+
+def as_restore_jobs(rows: list[RestoreRow]) -> list[RestoreJob]:
+    """Give the nouns of a whole page."""
+    return msgspec.convert(rows, list[RestoreJob], from_attributes=True)
+
+
+def as_export_jobs(rows: list[ExportRow]) -> list[ExportJob]:
+    """Give the nouns of a whole page."""
+    return msgspec.convert(rows, list[ExportJob], from_attributes=True)
+
+
+def as_events(rows: list[EventRow]) -> list[ProjectEvent]:
+    """Give the nouns of a whole page."""
+    return msgspec.convert(rows, list[ProjectEvent], from_attributes=True)
+
+
+def as_private_endpoint(row: EndpointRow) -> PrivateEndpoint:
+    """Give the noun."""
+    return PrivateEndpoint(region=aws_region(row.region), status=row.status)
 
 
 def as_cluster(row: ClusterRow) -> Cluster:
@@ -105,6 +137,7 @@ def as_settings(answer: SettingsAnswer, call: Call) -> Settings:
         private_networking=aws.private_networking or False,
         legacy_access_key=bool(aws.access_key),
         other_provider=other,
+        access_key_id=aws.access_key or None,
     )
 
 
@@ -128,13 +161,30 @@ def as_roles(answer: RolesAnswer) -> tuple[AtlasRole, ...]:
     )
 
 
-def as_schedule(answer: ScheduleAnswer) -> BackupSchedule:
+def as_schedule(answer: ScheduleAnswer, call: Call) -> BackupSchedule:
     """Give the noun."""
     return BackupSchedule(
         cluster_id=answer.cluster_id,
         restore_window_days=answer.restore_window_days,
         copy_regions=len({(copy.provider, copy.region) for copy in answer.copies or ()}),
+        copies=tuple(_copy_setting(copy, call) for copy in answer.copies or ()),
     )
+
+
+def _copy_setting(copy: Copy, call: Call) -> CopySetting:
+    name = copy.region or "unknown"
+    days = [_retention_days(item, call) for item in copy.items or () if item != CopyItem()]
+    return CopySetting(
+        region=aws_region(name) if copy.provider in {None, "AWS"} else name,
+        longest_retention_days=max(days, default=None),
+    )
+
+
+def _retention_days(item: CopyItem, call: Call) -> int:
+    days = _DAYS_AT_MOST.get(item.unit or "")
+    if days is None or item.value is None:
+        raise _unknown(call, f"copies are kept for {item.value} {item.unit}")
+    return days * item.value
 
 
 def threshold_days(row: AlertRow, call: Call) -> int | None:

@@ -4,7 +4,8 @@ Atlas versions every operation by date and refuses unknown dates (406), so each 
 """
 
 from dataclasses import dataclass, field
-from urllib.parse import quote
+from datetime import UTC, datetime
+from urllib.parse import quote, urlencode
 
 ITEMS_PER_PAGE = 500
 """The largest page that Atlas gives."""
@@ -32,13 +33,18 @@ class Operation:
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One operation on one project and cluster; `str()` names it as errors and evidence do."""
+    """One operation on one project and cluster; `str()` names it as errors and evidence do.
+
+    With `confidential` the body holds a secret: then nothing that Atlas says to it is repeated but the code.
+    """
 
     operation: Operation
     project: str | None = None
     cluster: str | None = None
+    query: str = ""
     page: int = 1
     body: bytes | None = field(default=None, repr=False)
+    confidential: bool = False
 
     @property
     def path(self) -> str:
@@ -50,7 +56,7 @@ class Call:
     def target(self) -> str:
         """Path and query; the address of a page is always made here, never taken from an answer."""
         paging = f"{_ALL_ABOUT_THE_PAGE}{self.page}" if self.operation.paged else ""
-        query = "&".join(part for part in (self.operation.query, paging) if part)
+        query = "&".join(part for part in (self.operation.query, self.query, paging) if part)
         return f"/api/atlas/v2{self.path}" + (f"?{query}" if query else "")
 
     def __str__(self) -> str:
@@ -88,4 +94,29 @@ READ_SCHEDULE = Operation(
     path="/groups/{project}/clusters/{cluster}/backup/schedule",
     version="2024-08-05",
 )
+LIST_RESTORE_JOBS = Operation(
+    name="listGroupClusterBackupRestoreJobs",
+    path="/groups/{project}/clusters/{cluster}/backup/restoreJobs",
+    role="Project Backup Manager",
+    paged=True,
+)
+LIST_EXPORTS = Operation(
+    name="listGroupClusterBackupExports",
+    path="/groups/{project}/clusters/{cluster}/backup/exports",
+    role="Project Backup Manager",
+    paged=True,
+)
+LIST_PRIVATE_ENDPOINTS = Operation(
+    name="listGroupEncryptionAtRestPrivateEndpoints",
+    path="/groups/{project}/encryptionAtRest/AWS/privateEndpoints",
+    role="Project Owner",
+    paged=True,
+)
+LIST_EVENTS = Operation(name="listGroupEvents", path="/groups/{project}/events", paged=True)
 LIST_ALERT_CONFIGURATIONS = Operation(name="listGroupAlertConfigs", path="/groups/{project}/alertConfigs", paged=True)
+
+
+def events_since(types: tuple[str, ...], since: datetime) -> str:
+    """Give the query that narrows events to these types and to this second and later."""
+    moment = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return urlencode([*(("eventType", kind) for kind in types), ("minDate", moment)])

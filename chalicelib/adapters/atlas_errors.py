@@ -52,7 +52,7 @@ def is_temporary(status: int, code: str) -> bool:
 def refusal(call: Call, answer: Answer) -> OutsideError:
     """Give the error that an answer other than 2xx stands for."""
     code, detail = read_error(answer)
-    said = f" ({detail})" if detail else ""
+    said = f" ({detail})" if detail and not call.confidential else ""
     message = f"{call}{_about(call)}: HTTP {answer.status} {code}".rstrip()
     return _kind(answer.status, code)(
         f"{message}{said}: {advice(call, answer.status, code)}",

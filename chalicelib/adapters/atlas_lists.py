@@ -1,8 +1,9 @@
 """Reads whole lists of Atlas, or fails: a list that may miss an item is an error, never a shorter list.
 
 Atlas numbers its pages, so items shift between pages while a list is read. A list of several pages is
-therefore read until two readings show the same items. Between readings only a digest of the ids is kept,
-and the pages of a reading are kept packed.
+therefore read until two readings in a row show the same items. That is enough: an item is only missed when
+one that was shown before it disappears meanwhile, and that one is missing in the next reading. Between
+readings only a digest of the ids is kept, and the pages of a reading are kept packed.
 """
 
 import hashlib
@@ -56,10 +57,11 @@ class _Reading(Generic[Row]):
         self._last: list[Row] = []
         self._ids: set[int] = set()
         self._claimed = 0
+        self._stuck = False
         self.pages = 0
 
     def add(self, page: Page[Row]) -> bool:
-        """Take a page; False when it shows nothing new."""
+        """Take a page; False when nothing follows it, or nothing that could be believed."""
         if self._kept and self.pages:
             self._packed.append(self._rows.pack(self._last))
         before = len(self._ids)
@@ -67,16 +69,21 @@ class _Reading(Generic[Row]):
         self._ids.update(map(hash, map(self._rows.id_of, page.results)))
         self._claimed = page.total_count or 0
         self.pages += 1
-        return len(self._ids) > before
+        self._stuck = page.goes_on and len(self._ids) == before
+        return page.goes_on and not self._stuck
 
     @property
     def lack(self) -> str:
         """What speaks against this reading by itself; empty when nothing does."""
+        if self._stuck:
+            return f"page {self.pages} shows nothing new and yet the list goes on"
         missing = len(self._ids) < self._claimed
         return f"Atlas counts {self._claimed} items and showed {len(self._ids)}" if missing else ""
 
-    def digest(self) -> bytes:
-        """The same for the same set of items in any order, within this process."""
+    def digest(self) -> bytes | None:
+        """The same for the same set of items in any order, within this process; None when it stopped short."""
+        if self._stuck:
+            return None
         return hashlib.blake2b(array("q", sorted(self._ids)), digest_size=32).digest()
 
     def results(self) -> Iterator[list[Row]]:
@@ -94,13 +101,14 @@ def read_pages(http: AtlasHttp, call: Call, rows: Rows[Row]) -> Iterator[list[Ro
     for _ in range(READINGS):
         reading = _read_once(http, call, rows, kept=earlier is not None)
         lack = reading.lack
-        agrees = reading.pages == 1 or reading.digest() == earlier
+        digest = reading.digest()
+        agrees = reading.pages == 1 or digest == earlier
         if agrees and not lack:
             yield from reading.results()
             return
-        earlier = reading.digest()
+        earlier = digest
         del reading  # before the next one grows
-    raise _incomplete(call, lack or f"{READINGS} readings in a row showed different items")
+    raise _incomplete(call, lack) if lack else _unstable(call)
 
 
 def read_single_page(http: AtlasHttp, call: Call, rows: Rows[Row]) -> list[Row]:
@@ -120,11 +128,8 @@ def _read_once(http: AtlasHttp, call: Call, rows: Rows[Row], *, kept: bool) -> _
     reading = _Reading(rows, kept=kept)
     for number in count(1):
         page = read_answer(rows.decoder, call, http.read(replace(call, page=number)))
-        news = reading.add(page)
-        if not page.goes_on:
+        if not reading.add(page):
             break
-        if not news:
-            raise _incomplete(call, f"page {number} shows nothing new and yet the list goes on")
     if page.links is None and len(page.results) >= ITEMS_PER_PAGE:
         raise _incomplete(call, "Atlas does not say whether the list goes on after a full page")
     return reading
@@ -133,3 +138,8 @@ def _read_once(http: AtlasHttp, call: Call, rows: Rows[Row], *, kept: bool) -> _
 def _incomplete(call: Call, why: str) -> TemporaryError:
     message = f"{call}: {why}: the list is not complete, it is read again later"
     return TemporaryError(message, call=str(call), code="incomplete_list")
+
+
+def _unstable(call: Call) -> TemporaryError:
+    message = f"{call}: {READINGS} readings in a row showed different items: the list is read again later"
+    return TemporaryError(message, call=str(call), code="unstable_list")

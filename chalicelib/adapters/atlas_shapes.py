@@ -156,9 +156,19 @@ class RolesAnswer(Struct):
     roles: list[_Role] = field(name="awsIamRoles")
 
 
-class _Copy(Struct):
+class CopyItem(Struct):
+    """How long copies of one frequency are kept; those taken on demand say nothing, they follow the original."""
+
+    unit: str | None = field(default=None, name="retentionUnit")
+    value: int | None = field(default=None, name="retentionValue")
+
+
+class Copy(Struct):
+    """One setting by which snapshots are copied to a region."""
+
     provider: str | None = field(default=None, name="cloudProvider")
     region: str | None = field(default=None, name="regionName")
+    items: list[CopyItem] | None = field(default=None, name="copyPolicyItems")
 
 
 class ScheduleAnswer(Struct):
@@ -166,4 +176,54 @@ class ScheduleAnswer(Struct):
 
     cluster_id: str | None = field(default=None, name="clusterId")
     restore_window_days: int | None = field(default=None, name="restoreWindowDays")
-    copies: list[_Copy] | None = field(default=None, name="copySettings")
+    copies: list[Copy] | None = field(default=None, name="copySettings")
+
+
+class RestoreRow(Struct, gc=False):
+    """A restore job in a list; named like the noun's fields, as a snapshot's are."""
+
+    job_id: str = field(name="id")
+    delivery: str = field(name="deliveryType")
+    snapshot_id: str | None = field(default=None, name="snapshotId")
+    target_project: str | None = field(default=None, name="targetGroupId")
+    target_cluster: str | None = field(default=None, name="targetClusterName")
+    created_at: Instant | None = field(default=None, name="createdAt")
+    finished_at: Instant | None = field(default=None, name="finishedAt")
+    failed: bool | None = None
+    cancelled: bool | None = None
+    expired: bool | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether nothing says that it is over."""
+        return self.finished_at is None and not (self.failed or self.cancelled or self.expired)
+
+
+class ExportRow(Struct, gc=False):
+    """An export job in a list; named like the noun's fields, as a snapshot's are."""
+
+    job_id: str = field(name="id")
+    snapshot_id: str | None = field(default=None, name="snapshotId")
+    state: str = "Unknown"
+
+    @property
+    def running(self) -> bool:
+        """Whether it is in no state that ends it."""
+        return self.state not in {"Successful", "Failed", "Cancelled"}
+
+
+class EndpointRow(Struct, gc=False):
+    """A private endpoint in a list."""
+
+    endpoint_id: str = field(name="id")
+    region: str = field(name="regionName")
+    status: str
+
+
+class EventRow(Struct, gc=False):
+    """An event in a list; named like the noun's fields, as a snapshot's are."""
+
+    event_id: str = field(name="id")
+    type: str = field(name="eventTypeName")
+    at: Instant = field(name="created")
+    cluster: str | None = field(default=None, name="clusterName")

@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 from botocore.parsers import ResponseParserError
 
 from chalicelib.domain.arn import KeyArn, parse_key_arn
-from chalicelib.domain.observed import KeyDescription, KeyRotations, KeyStatus, NewKey
+from chalicelib.domain.observed import KeyDescription, KeyRotations, KeyStatus, KeyUse, NewKey
 from chalicelib.usecases.ports import NotFound, OutsideError, PermanentError, TemporaryError
 
 OWNER = "keyturn"
@@ -19,6 +19,7 @@ _TAG_PUNCTUATION = " _.:/=+-@"
 _MOST_KEYS_A_PAGE = 1000
 _SERVER_FAILED = 500
 _MAY_PASS = {
+    "ConflictException",  # RotateKeyOnDemand alone: a rotation runs, or is to begin within minutes
     "DependencyTimeoutException",
     "ExpiredTokenException",
     "KMSInternalException",
@@ -27,6 +28,11 @@ _MAY_PASS = {
     "ThrottlingException",
 }
 _FORBIDDEN = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
+_OUTSIDE_KMS = {"AWS_CLOUDHSM", "EXTERNAL_KEY_STORE"}
+_SENT_ONCE = {
+    "CreateKey": "look for its key before making another",
+    "RotateKeyOnDemand": "look at the key's rotations before starting another",
+}
 _LEAVING = {KeyStatus.PENDING_DELETION, KeyStatus.PENDING_REPLICA_DELETION, KeyStatus.GONE}
 
 Part = TypeVar("Part")
@@ -35,12 +41,14 @@ Part = TypeVar("Part")
 class KmsKeys:
     """The CMKs of one AWS account and region.
 
-    However often the client repeats its calls, CreateKey is sent once: each sending would make a key.
+    However often the client repeats its calls, CreateKey and RotateKeyOnDemand are sent once: each sending
+    would make another key or use up one of the few rotations of a key.
     """
 
     def __init__(self, client: Any, account: str, region: str) -> None:  # noqa: ANN401 - boto3 ships no types
         self._client = client
-        client.meta.events.register("request-created.kms.CreateKey", _never_repeat, unique_id="keyturn-creates-once")
+        for action in _SENT_ONCE:
+            client.meta.events.register_first(f"needs-retry.kms.{action}", _never_repeat, unique_id=f"keyturn-{action}")
         self.account = account
         self.region = region
 
@@ -63,6 +71,9 @@ class KmsKeys:
             multi_region=shown.get("MultiRegion", False),
             created_at=_utc(shown.get("CreationDate")),
             deletion_date=_utc(shown.get("DeletionDate")),
+            replica=shown.get("MultiRegionConfiguration", {}).get("MultiRegionKeyType") == "REPLICA",
+            custom_store=_is_outside_kms(shown),
+            aws_managed=shown.get("KeyManager") == "AWS",
         )
 
     def rotations(self, arn: KeyArn) -> KeyRotations:
@@ -75,9 +86,30 @@ class KmsKeys:
             if problem.code == "UnsupportedOperationException":
                 return KeyRotations(automatic=False)
             raise
-        automatic = _part(answer, "KeyRotationEnabled", "GetKeyRotationStatus", bool)
         dates = (_part(rotation, "RotationDate", "ListKeyRotations", datetime) for rotation in done)
-        return KeyRotations(automatic=automatic, dates=tuple(sorted(date.astimezone(UTC) for date in dates)))
+        return KeyRotations(
+            automatic=_part(answer, "KeyRotationEnabled", "GetKeyRotationStatus", bool),
+            dates=tuple(sorted(date.astimezone(UTC) for date in dates)),
+            period_days=answer.get("RotationPeriodInDays"),
+            next_at=_utc(answer.get("NextRotationDate")),
+            on_demand=sum(rotation.get("RotationType") == "ON_DEMAND" for rotation in done),
+            on_demand_running_since=_utc(answer.get("OnDemandRotationStartDate")),
+        )
+
+    def last_used(self, arn: KeyArn) -> KeyUse:
+        """The last use of the key that KMS recorded; an SDK that cannot ask gives the code `not_available`."""
+        ask = getattr(self._client, "get_key_last_usage", None)
+        if ask is None:
+            text = "the AWS SDK here is too old to ask KMS when a key was last used: botocore 1.44 knows how"
+            raise PermanentError(text, call="kms:GetKeyLastUsage", code="not_available")
+        with self._speaking("GetKeyLastUsage", arn):
+            answer = ask(KeyId=str(arn))
+        tracked_since = _part(answer, "TrackingStartDate", "GetKeyLastUsage", datetime).astimezone(UTC)
+        used = answer.get("KeyLastUsage")
+        if not used:
+            return KeyUse(at=None, operation=None, tracked_since=tracked_since)
+        at = _part(used, "Timestamp", "GetKeyLastUsage", datetime).astimezone(UTC)
+        return KeyUse(at=at, operation=used.get("Operation"), tracked_since=tracked_since)
 
     def policy(self, arn: KeyArn) -> str:
         """The key policy, as JSON text."""
@@ -149,10 +181,15 @@ class KmsKeys:
             text = f"{alias} in account {self.account}, region {self.region} names {named} already, not {arn}"
             raise PermanentError(text, call=problem.call, code=problem.code) from problem
 
-    def rotate_automatically(self, arn: KeyArn) -> None:
-        """Turn KMS' own yearly rotation on; already on is fine."""
+    def rotate_on_demand(self, arn: KeyArn) -> None:
+        """Start a rotation of the key's material, which KMS finishes later. Not idempotent: look first."""
+        with self._speaking("RotateKeyOnDemand", arn):
+            self._client.rotate_key_on_demand(KeyId=str(arn))
+
+    def rotate_automatically(self, arn: KeyArn, *, period_days: int = 365) -> None:
+        """Turn KMS' own rotation on, every 90 to 2560 days; already on with this period is fine."""
         with self._speaking("EnableKeyRotation", arn), _soon_to_be_seen(arn):
-            self._client.enable_key_rotation(KeyId=str(arn))
+            self._client.enable_key_rotation(KeyId=str(arn), RotationPeriodInDays=period_days)
 
     def enable(self, arn: KeyArn) -> None:
         """Enable the key; already enabled is fine."""
@@ -250,10 +287,14 @@ def _soon_to_be_seen(arn: KeyArn) -> Iterator[None]:
         raise TemporaryError(text, call=f"kms:{error.operation_name}", code="NotFoundException") from error
 
 
-def _never_repeat(request: Any, **_: object) -> None:  # noqa: ANN401 - botocore's request
-    if request.context.get("retries", {}).get("attempt", 1) > 1:
-        text = "the first answer to CreateKey was lost or a failure: look for its key before making another"
-        raise TemporaryError(text, call="kms:CreateKey", code="answer_lost")
+def _never_repeat(response: Any, operation: Any, **_: object) -> None:  # noqa: ANN401 - botocore's own
+    """Stop before botocore repeats; it would repeat refusals too, and LimitExceededException is one of them."""
+    http, parsed = response or (None, {})
+    if http is None or http.status_code >= _SERVER_FAILED:
+        text = f"the answer to {operation.name} was lost or a failure: {_SENT_ONCE[operation.name]}"
+        raise TemporaryError(text, call=f"kms:{operation.name}", code="answer_lost")
+    if "Error" in parsed:
+        raise ClientError(parsed, operation.name)
 
 
 def _part(answer: dict[str, Any], name: str, action: str, kind: type[Part]) -> Part:
@@ -269,6 +310,11 @@ def _arn_in(answer: dict[str, Any], name: str, action: str) -> KeyArn:
         text = f"KMS {action} named a key in a way that Keyturn does not know: {answer[name]}"
         raise PermanentError(text, call=f"kms:{action}", code="unreadable")
     return arn
+
+
+def _is_outside_kms(shown: dict[str, Any]) -> bool:
+    stores = shown.get("CustomKeyStoreId") or shown.get("XksKeyConfiguration")
+    return bool(stores) or shown.get("Origin") in _OUTSIDE_KMS
 
 
 def _status(text: str | None) -> KeyStatus:

@@ -147,9 +147,8 @@ class DynamoTracker:
         come back as somebody else's write. A token made from the content would let two writers of the same content
         both believe that they won.
         """
-        if len(puts) > MOST_WRITES:
-            text = f"a change of {len(puts)} writes is too large: DynamoDB takes {MOST_WRITES} in one transaction"
-            raise PermanentError(text, call="transact_write_items", code="too_large")
+        _check_size(puts)
+        _check_written_once(puts)
         self._call(
             "transact_write_items", TransactItems=[{"Put": put} for put in puts], ClientRequestToken=str(uuid4())
         )
@@ -333,9 +332,27 @@ def _bad_cursor() -> PermanentError:
     return PermanentError("this cursor was not given out by this list", call="query", code="bad_cursor")
 
 
+def _check_size(puts: list[Item]) -> None:
+    if len(puts) > MOST_WRITES:
+        text = f"a change of {len(puts)} writes is too large: DynamoDB takes {MOST_WRITES} in one transaction"
+        raise PermanentError(text, call="transact_write_items", code="too_large")
+
+
+def _check_written_once(puts: list[Item]) -> None:
+    """DynamoDB Local fails the second write's condition, which would read as a race that somebody else won."""
+    names = [_name_of(put["Item"]) for put in puts]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        text = f"a change writes {', '.join(twice)} more than once"
+        raise PermanentError(text, call="transact_write_items", code="written_twice")
+
+
 def _names_of(arguments: Item) -> list[str]:
-    puts = (written["Put"]["Item"] for written in arguments.get("TransactItems", ()))
-    return [f"{item['pk']['S']} {item['sk']['S']}" for item in puts]
+    return [_name_of(written["Put"]["Item"]) for written in arguments.get("TransactItems", ())]
+
+
+def _name_of(item: Item) -> str:
+    return f"{item['pk']['S']} {item['sk']['S']}"
 
 
 def _ours(error: ClientError, operation: str, names: list[str]) -> OutsideError:

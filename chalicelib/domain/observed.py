@@ -31,7 +31,8 @@ class Settings:
     """A project's Encryption at Rest settings, read just now.
 
     `key` is the text Atlas holds (bare id or ARN); `region` is spelt AWS' way; `valid` is Atlas' own
-    probe of the key and None when Atlas did not say.
+    probe of the key and None when Atlas did not say; `access_key_id` names the IAM user's key (an
+    identifier, no secret) of a project that still encrypts with one.
     """
 
     enabled: bool
@@ -42,6 +43,7 @@ class Settings:
     private_networking: bool = False
     legacy_access_key: bool = False
     other_provider: Encryption = Encryption.NONE
+    access_key_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,22 @@ class AtlasRole:
     role_id: str
     arn: str | None
     used_for_encryption: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class LegacyUser:
+    """The IAM user whose access key a project still encrypts with, instead of a role."""
+
+    access_key_id: str
+    arn: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivateEndpoint:
+    """A private endpoint to AWS KMS; `region` is spelt AWS' way, only the status `ACTIVE` serves."""
+
+    region: str
+    status: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +105,56 @@ class Snapshot:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RestoreJob:
+    """A restore from a cluster's backups; it is `running` until Atlas says that it is over, however it ended.
+
+    `delivery` is Atlas' word (`automated`, `download`, `pointInTime`); a restore to a point in time names no
+    snapshot, and Atlas does not show when a job was made unless `created_at` says so.
+    """
+
+    job_id: str
+    snapshot_id: str | None
+    running: bool
+    delivery: str
+    target_project: str | None
+    target_cluster: str | None
+    created_at: datetime | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportJob:
+    """An export of a snapshot to a bucket; in any `state` that does not end it, it is `running`."""
+
+    job_id: str
+    snapshot_id: str | None
+    state: str
+    running: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectEvent:
+    """Something that Atlas noted in a project: a hint to look, never a proof."""
+
+    event_id: str
+    type: str
+    at: datetime
+    cluster: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CopySetting:
+    """One setting by which snapshots are copied to a region (spelt AWS' way where it is one of AWS).
+
+    `longest_retention_days` is the longest that copies have of their own, months and years counted at their
+    longest; None when the copies live as long as their originals.
+    """
+
+    region: str
+    longest_retention_days: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class BackupSchedule:
     """What a cluster's backup policy says; `cluster_id` tells a re-used name from the cluster meant.
 
@@ -96,6 +164,7 @@ class BackupSchedule:
     cluster_id: str | None
     restore_window_days: int | None
     copy_regions: int = 0
+    copies: tuple[CopySetting, ...] = ()
 
 
 class KeyStatus(StrEnum):
@@ -116,7 +185,11 @@ class KeyStatus(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class KeyDescription:
-    """A key as KMS describes it; `created_at` and `deletion_date` are None where KMS did not say."""
+    """A key as KMS describes it; `created_at` and `deletion_date` are None where KMS did not say.
+
+    A `replica` follows a primary key in another region, a `custom_store` keeps the material outside of KMS
+    (CloudHSM or an external key store), an `aws_managed` key belongs to an AWS service.
+    """
 
     arn: KeyArn
     status: KeyStatus
@@ -126,14 +199,49 @@ class KeyDescription:
     multi_region: bool = False
     created_at: datetime | None = None
     deletion_date: datetime | None = None
+    replica: bool = False
+    custom_store: bool = False
+    aws_managed: bool = False
+
+
+ON_DEMAND_LIMIT = 25
+"""How often KMS rotates one key on demand, in the key's whole life."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeyRotations:
-    """What KMS itself has rotated: whether by itself, and every date so far (`ListKeyRotations`)."""
+    """What KMS itself has rotated: every date so far (`ListKeyRotations`), and whether it does so by itself.
+
+    `period_days` and `next_at` are known while it rotates by itself; `on_demand` counts the rotations of
+    that kind that are done, `on_demand_running_since` says when one began that is not.
+    """
 
     automatic: bool
     dates: tuple[datetime, ...] = ()
+    period_days: int | None = None
+    next_at: datetime | None = None
+    on_demand: int = 0
+    on_demand_running_since: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyUse:
+    """The last use of a key that KMS recorded (`GetKeyLastUsage`), None for none since `tracked_since`.
+
+    A use before KMS kept records does not show: no use here is no proof that nobody needs the key.
+    """
+
+    at: datetime | None
+    operation: str | None
+    tracked_since: datetime | None
+
+
+class Grant(StrEnum):
+    """What a principal's own IAM policies say about one action on one key (`SimulatePrincipalPolicy`)."""
+
+    ALLOWED = "allowed"
+    EXPLICIT_DENY = "explicitDeny"
+    IMPLICIT_DENY = "implicitDeny"
 
 
 @dataclass(frozen=True, kw_only=True)

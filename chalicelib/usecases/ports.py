@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.observed import (
@@ -19,13 +19,21 @@ from chalicelib.domain.observed import (
     AtlasRole,
     BackupSchedule,
     Cluster,
+    ExportJob,
+    Grant,
     KeyDescription,
     KeyRotations,
+    KeyUse,
+    LegacyUser,
     NewKey,
+    PrivateEndpoint,
+    ProjectEvent,
+    RestoreJob,
     Settings,
     Snapshot,
 )
-from chalicelib.domain.records import Change, Deletion, Key, Notice, Project, Proof, Rotation
+from chalicelib.domain.opening import RotationRequest
+from chalicelib.domain.records import Change, Check, Deletion, Key, Notice, Project, Proof, Rotation
 
 
 class OutsideError(Exception):
@@ -73,6 +81,10 @@ class Atlas(Protocol):
         """The IAM roles that Atlas may assume for this project."""
         ...
 
+    def private_endpoints(self, project_id: str) -> tuple[PrivateEndpoint, ...]:
+        """The private endpoints to AWS KMS; Atlas shows them to a Project Owner alone."""
+        ...
+
     def clusters(self, project_id: str, *, deleted_too: bool) -> Iterator[Cluster]:
         """Every cluster; with `deleted_too` also deleted ones whose backups are retained."""
         ...
@@ -89,6 +101,18 @@ class Atlas(Protocol):
         """The cluster's backup policy."""
         ...
 
+    def restore_jobs(self, project_id: str, cluster: str) -> Iterator[RestoreJob]:
+        """The restores from the cluster's backups, complete or an error."""
+        ...
+
+    def export_jobs(self, project_id: str, cluster: str) -> Iterator[ExportJob]:
+        """The exports of the cluster's snapshots, complete or an error."""
+        ...
+
+    def events(self, project_id: str, *, types: tuple[str, ...], since: datetime) -> Iterator[ProjectEvent]:
+        """The project's events of these types (of all types for none) since a moment, complete or an error."""
+        ...
+
     def alert_threshold_days(self, project_id: str) -> int | None:
         """After how many days Atlas itself nags about this project's key; None when it does not."""
         ...
@@ -101,8 +125,20 @@ class Atlas(Protocol):
 class AtlasOwner(Protocol):
     """The one power over Atlas: to change which key a project's settings name."""
 
-    def swap_key(self, project_id: str, key: KeyArn, *, settings: Settings, role_id: str) -> None:
-        """Send one complete `awsKms` block naming `key`; the answer carries no news: read back."""
+    def swap_key(
+        self,
+        project_id: str,
+        key: KeyArn,
+        *,
+        settings: Settings,
+        role_id: str | None,
+        credentials_secret: str | None = None,
+    ) -> None:
+        """Send one complete `awsKms` block naming `key`; the answer carries no news: read back.
+
+        With `credentials_secret` Atlas gets the IAM user credentials that this Secrets Manager secret holds
+        (named `keyturn/…`), read at that moment, instead of the role.
+        """
         ...
 
 
@@ -140,8 +176,20 @@ class Keys(Protocol):
         """Point a new alias at the key; already pointing there is fine."""
         ...
 
-    def rotate_automatically(self, arn: KeyArn) -> None:
-        """Turn KMS' own yearly rotation on; already on is fine."""
+    def rotate_on_demand(self, arn: KeyArn) -> None:
+        """Start a rotation of the key's material, which KMS finishes later. Not idempotent: look first.
+
+        It is one of the 25 in the key's life. One that runs or is near (`ConflictException`) is a TemporaryError;
+        `LimitExceededException` and `UnsupportedOperationException` are PermanentErrors.
+        """
+        ...
+
+    def rotate_automatically(self, arn: KeyArn, *, period_days: int = 365) -> None:
+        """Turn KMS' own rotation on, every 90 to 2560 days; already on with this period is fine."""
+        ...
+
+    def last_used(self, arn: KeyArn) -> KeyUse:
+        """The last use of the key that KMS recorded; an SDK that cannot ask gives the code `not_available`."""
         ...
 
     def enable(self, arn: KeyArn) -> None:
@@ -158,6 +206,20 @@ class Keys(Protocol):
 
     def cancel_deletion(self, arn: KeyArn) -> None:
         """Call a scheduled deletion off, which leaves the key disabled; not scheduled is fine."""
+        ...
+
+
+class Roles(Protocol):
+    """The IAM roles and users of one AWS account. Every call may raise an OutsideError."""
+
+    account: str
+
+    def allows(self, role_arn: str, actions: tuple[str, ...], key: KeyArn) -> dict[str, Grant]:
+        """What a role's or user's own policies, within its boundary, say about each action on the key.
+
+        The key's policy is not asked. A principal that is gone raises NotFound; policies that may not be read
+        or cannot be judged raise PermanentError: then nothing is known.
+        """
         ...
 
 
@@ -261,11 +323,34 @@ class Messages(Protocol):
         ...
 
 
+def _no_roles(_role_arn: str | None) -> Roles:
+    text = "IAM is not furnished here: nothing can be said about what roles allow"
+    raise PermanentError(text, call="iam", code="not_furnished")
+
+
+def _no_legacy_user(secret_id: str) -> LegacyUser:
+    text = f"STS is not furnished here: nobody can say whose credentials the secret {secret_id} holds"
+    raise PermanentError(text, call="sts", code="not_furnished")
+
+
+def one_after_another(*calls: Callable[[], Any]) -> tuple[Any, ...]:
+    """Make several calls that do not depend on each other, here in order; gives their answers or the first error."""
+    return tuple(call() for call in calls)
+
+
+def _no_preview(_project_id: str, _request: RotationRequest) -> tuple[Check, ...]:
+    return ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outside:
     """All of the outside world that a verb may touch; built once by `wiring`.
 
-    `keys(region, role_arn)` speaks to KMS in a region, in the account of the role or in our own for None.
+    `keys(region, role_arn)` speaks to KMS in a region, in the account of the role or in our own for None;
+    `roles(role_arn)` speaks to IAM in the same way. `legacy_user(secret_id)` tells whose credentials a
+    Secrets Manager secret holds; it raises an OutsideError where that cannot be told. `at_once` makes calls that
+    do not depend on each other, side by side where it can. `preview` has the checks of a rotation made that nobody
+    has opened, by somebody who may look at Atlas and KMS.
     """
 
     now: Callable[[], datetime]
@@ -275,3 +360,7 @@ class Outside:
     atlas: Callable[[str], Atlas]
     atlas_owner: Callable[[str], AtlasOwner]
     keys: Callable[[str, str | None], Keys]
+    at_once: Callable[..., tuple[Any, ...]] = one_after_another
+    preview: Callable[[str, RotationRequest], tuple[Check, ...]] = _no_preview
+    roles: Callable[[str | None], Roles] = _no_roles
+    legacy_user: Callable[[str], LegacyUser] = _no_legacy_user
