@@ -45,12 +45,20 @@ def remind(event: CloudWatchEvent) -> None:
     metrics.add_metric("RemindersOwed", "Count", remind_all(wiring.outside(event.context)))
 
 
-@app.on_sqs_message(queue_arn=QUEUE, batch_size=5)
+@app.on_sqs_message(queue_arn=QUEUE, batch_size=1)
 def rotate(event: SQSEvent) -> Any:  # noqa: ANN401 - Lambda's own shape
     """Take one step of each rotation that is woken."""
     from chalicelib.usecases.rotate import advance_woken
 
     return wiring.each_message(event.to_dict(), event.context, lambda body: advance_woken(wiring.outside(), body))
+
+
+@app.lambda_function()
+def preview(event: dict[str, Any], context: Any) -> Any:  # noqa: ANN401 - Lambda's own shapes
+    """Make the preflight of a rotation that nobody has opened: it reads, and changes nothing."""
+    from chalicelib.usecases.preview import preview_asked
+
+    return preview_asked(wiring.outside(context), event)
 
 
 @app.schedule("rate(1 hour)")

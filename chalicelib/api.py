@@ -19,13 +19,18 @@ from chalicelib.api_bodies import (
     PolicyBody,
     RotationBody,
 )
-from chalicelib.domain.arn import principal
+from chalicelib.domain.arn import aws_region, principal
 from chalicelib.domain.opening import RotationRequest
 from chalicelib.domain.refusals import No, Refusal
 from chalicelib.usecases import show
 from chalicelib.usecases.ports import Conflict, OutsideError, TemporaryError
 from chalicelib.usecases.request_deletion import approve_deletion, attest, call_off_deletion, request_deletion
-from chalicelib.usecases.request_rotation import cancel_rotation, preview_rotation, request_rotation
+from chalicelib.usecases.request_rotation import (
+    cancel_rotation,
+    preview_rotation,
+    request_rotation,
+    roll_back_rotation,
+)
 from chalicelib.usecases.steer import acknowledge, change_policy
 
 routes = Blueprint(__name__)
@@ -106,8 +111,12 @@ def post_rotation(project_id: str) -> Response:
         requested_by=_caller(),
         idempotency_key=_header("idempotency-key"),
         key=body.key,
+        region=aws_region(body.region) if body.region is not None else None,
+        credentials_secret=body.credentials_secret,
         strategy=body.strategy,
+        period_days=body.period_days,
         reason=body.reason,
+        emergency=body.emergency,
     )
     answer = _preview if body.dry_run else _request
     return answer(project_id, request)
@@ -142,6 +151,13 @@ def post_cancel(project_id: str, rotation_id: str) -> Response:
     return _answer(show.rotation_shape(rotation), HTTPStatus.ACCEPTED)
 
 
+@door("POST", "/v1/projects/{project_id}/rotations/{rotation_id}/rollback")
+def post_rollback(project_id: str, rotation_id: str) -> Response:
+    """Go back to the old key, while it is kept."""
+    rotation = roll_back_rotation(wiring.outside(), project_id, rotation_id, who=_caller())
+    return _answer(show.rotation_shape(rotation), HTTPStatus.ACCEPTED)
+
+
 @door("GET", "/v1/keys")
 def list_keys() -> Response:
     """All keys, page by page."""
@@ -151,7 +167,14 @@ def list_keys() -> Response:
 @door("GET", "/v1/keys/{key_id}")
 def get_key(key_id: str) -> Response:
     """One key: who needs it, until when, and the proof when nobody does."""
-    return _answer(show.show_key(wiring.outside(), key_id, _query("account"), _query("region")))
+    shown = show.show_key(
+        wiring.outside(),
+        key_id,
+        account=_query("account"),
+        region=_query("region"),
+        retention_days=_number("retention_days", 1, 3650) if _query("retention_days") is not None else None,
+    )
+    return _answer(shown)
 
 
 @door("POST", "/v1/keys/{key_id}/attestation")
@@ -257,11 +280,15 @@ def _body(kind: type[Body]) -> Body:
 
 
 def _page() -> tuple[str | None, int]:
-    limit = _query("limit") or str(_MOST_ON_A_PAGE)
-    wanted = int(limit) if limit.isascii() and limit.isdigit() else 0
-    if not 1 <= wanted <= _MOST_ON_A_PAGE:
-        raise Refusal(No.INVALID, f"`limit` must be a whole number from 1 to {_MOST_ON_A_PAGE}")
-    return _query("cursor"), wanted
+    return _query("cursor"), _number("limit", 1, _MOST_ON_A_PAGE, otherwise=_MOST_ON_A_PAGE)
+
+
+def _number(name: str, least: int, most: int, *, otherwise: int | None = None) -> int:
+    given = _query(name) or str(otherwise)
+    wanted = int(given) if given.isascii() and given.isdigit() and len(given) < 10 else least - 1  # noqa: PLR2004 - digits
+    if not least <= wanted <= most:
+        raise Refusal(No.INVALID, f"`{name}` must be a whole number from {least} to {most}")
+    return wanted
 
 
 def _query(name: str) -> str | None:

@@ -10,6 +10,8 @@ from chalicelib.domain.records import GuardMode, Mode, Strategy
 
 Days = Annotated[int, Meta(ge=1, le=3650)]
 Rung = Annotated[int, Meta(ge=-3650, le=3650)]
+RotatedByKms = Annotated[int, Meta(ge=90, le=2560)]
+Region = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
 Text = Annotated[str, Meta(max_length=1000)]
 
 
@@ -18,7 +20,11 @@ class RotationBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     strategy: Strategy | None = None
     key: Annotated[str, Meta(min_length=1, max_length=2048)] | None = None
+    region: Region | None = None
+    credentials_secret: Annotated[str, Meta(pattern=r"^keyturn/[A-Za-z0-9/_+=.@-]{1,500}$")] | None = None
+    period_days: RotatedByKms | None = None
     reason: Text = ""
+    emergency: bool = False
     dry_run: bool = False
 
 
@@ -29,11 +35,13 @@ class PolicyBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     ladder: Annotated[list[Rung], Meta(min_length=1, max_length=50)] | UnsetType = UNSET
     mode: Mode | UnsetType = UNSET
     strategy: Strategy | UnsetType = UNSET
+    automatic_period_days: RotatedByKms | UnsetType = UNSET
     kms_role_arn: Annotated[str, Meta(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$")] | UnsetType | None = UNSET
     recipients: list[Text] | UnsetType = UNSET
     quarantine_days: Annotated[int, Meta(ge=1, le=365)] | UnsetType = UNSET
     guard: GuardMode | UnsetType = UNSET
     delete_foreign_keys: bool | UnsetType = UNSET
+    attestation_always: bool | UnsetType = UNSET
 
     def changed(self) -> dict[str, object]:
         """The fields that were named, as the policy holds them."""

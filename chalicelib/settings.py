@@ -13,6 +13,7 @@ DEFAULTS: dict[str, str] = {
     "ALERTS_TOPIC_ARN": "",
     "ESCALATIONS_TOPIC_ARN": "",
     "EVENT_BUS_NAME": "default",
+    "PREVIEW_FUNCTION": "",
 }
 """Every setting with its default; an empty default means that there is none and the stack must set it."""
 

@@ -8,11 +8,14 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from threading import RLock
 from typing import Any
 
 from chalicelib.domain.observed import LegacyUser
+from chalicelib.domain.records import Check
 from chalicelib.settings import read_settings
 from chalicelib.usecases.ports import Atlas, AtlasOwner, Keys, Outside, PermanentError, Roles, TemporaryError
 
@@ -56,7 +59,7 @@ def furnish(
     _world = _World()
     _world.now, _world.sleep = now, sleep
     _world.around_atlas = around_atlas or _world.around_atlas
-    client.cache_clear()
+    _client.cache_clear()
 
 
 def outside(context: Any = None) -> Outside:  # noqa: ANN401 - Lambda's own context
@@ -87,23 +90,36 @@ def _build() -> Outside:
         atlas=_reader,
         atlas_owner=_owner,
         keys=_keys,
+        at_once=at_once,
+        preview=_preview,
         roles=_roles,
         legacy_user=_legacy_user,
     )
 
 
-@lru_cache
+_building = RLock()
+"""Clients and sessions are made one at a time: boto3 promises no more."""
+
+
 def client(service: str, region: str | None = None) -> Any:  # noqa: ANN401 - boto3 ships no types
     """A boto3 client with timeouts that fit an invocation, made once."""
+    with _building:
+        return _client(service, region)
+
+
+@lru_cache
+def _client(service: str, region: str | None) -> Any:  # noqa: ANN401 - boto3 ships no types
     import boto3
 
-    return boto3.client(service, region_name=region, config=_config())
+    waits = {"read_timeout": 20, "attempts": 1} if service == "lambda" else {}
+    return boto3.client(service, region_name=region, config=_config(**waits))
 
 
-def _config() -> Any:  # noqa: ANN401 - boto3 ships no types
+def _config(*, read_timeout: int = 10, attempts: int = 3) -> Any:  # noqa: ANN401 - boto3 ships no types
     from botocore.config import Config
 
-    return Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
+    retries = {"mode": "standard", "total_max_attempts": attempts}
+    return Config(connect_timeout=3, read_timeout=read_timeout, retries=retries)
 
 
 def _organizations() -> dict[str, str]:
@@ -218,6 +234,24 @@ def _caller(signed: Any, whose: str) -> str:  # noqa: ANN401 - boto3 ships no ty
         raise TemporaryError(f"{call} with {whose} got no answer: {error}", call=call) from error
 
 
+def _preview(project_id: str, request: Any) -> tuple[Check, ...]:  # noqa: ANN401 - whatever the verb asks for
+    from chalicelib.adapters.functions import Functions
+
+    functions = Functions(client("lambda"), read_settings()["PREVIEW_FUNCTION"])
+    return functions.preview(project_id, asdict(request))
+
+
+_SIDE_BY_SIDE = 8
+
+
+def at_once(*calls: Callable[[], Any]) -> tuple[Any, ...]:
+    """Make the calls on threads of their own; the first error, in the order of the calls, is raised."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(max_workers=_SIDE_BY_SIDE) as threads:
+        return tuple(future.result() for future in [threads.submit(call) for call in calls])
+
+
 def _own_account() -> str:
     account: str = _once("account", lambda: _ask_sts("get_caller_identity")["Account"])
     return account
@@ -253,11 +287,12 @@ def _assumed(service: str, role_arn: str, region: str | None = None) -> Any:  # 
 
 def _once(name: Any, build: Callable[[], Any]) -> Any:  # noqa: ANN401 - keeps parts of every kind
     """Keep a part for less than an hour, the life of an assumed role's session."""
-    kept = _world.sessions.get(name)
-    if kept is None or _world.now() - kept[0] > _SESSION_LIFE:
-        kept = (_world.now(), build())
-        _world.sessions[name] = kept
-    return kept[1]
+    with _building:
+        kept = _world.sessions.get(name)
+        if kept is None or _world.now() - kept[0] > _SESSION_LIFE:
+            kept = (_world.now(), build())
+            _world.sessions[name] = kept
+        return kept[1]
 
 
 def each_message(event: dict[str, Any], context: Any, handle: Callable[[Any], None]) -> Any:  # noqa: ANN401 - Lambda's own shapes

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from chalicelib.domain.approval import (
+    COMPENSATION,
     TABLE,
     Event,
     approve,
@@ -13,6 +14,7 @@ from chalicelib.domain.approval import (
     give_back,
     kms_was_touched,
     next_state,
+    open_compensation,
     open_deletion,
     quarantine_days,
 )
@@ -21,7 +23,7 @@ from chalicelib.domain.evidence import Evidence, ProjectEvidence
 from chalicelib.domain.observed import KeyStatus, Settings
 from chalicelib.domain.records import Deletion, DeletionState, Key, KeyState, Policy, Project, Reason
 from chalicelib.domain.refusals import No, Refusal
-from chalicelib.domain.retirement import Look, Step, atlas_is_unwell, decide, next_look
+from chalicelib.domain.retirement import Look, Step, atlas_is_unwell, decide, next_look, quarantine_ends
 from chalicelib.domain.rotation import IllegalTransition
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
@@ -346,7 +348,10 @@ def test_while_atlas_finds_a_key_invalid_nothing_is_disabled_and_a_disabled_key_
         key=KEY,
         gathered_at=NOW,
         atlas_date=None,
-        projects=(ProjectEvidence(project_id="p1", settings=Settings(enabled=True, valid=False)),),
+        projects=(
+            ProjectEvidence(project_id="p0", settings=Settings(enabled=True, valid=True)),
+            ProjectEvidence(project_id="p1", settings=Settings(enabled=True, valid=False)),
+        ),
     )
     reasons = tuple(atlas_is_unwell(evidence))
     approved, disabled = requested(state=DeletionState.APPROVED), quarantined()
@@ -354,3 +359,69 @@ def test_while_atlas_finds_a_key_invalid_nothing_is_disabled_and_a_disabled_key_
     steps = [decide(d, look(d, reasons=reasons)).step for d in (approved, disabled)]
 
     assert steps == [Step.WAIT, Step.RESCUE]
+
+
+UNUSED = replace(KEY, state=KeyState.UNUSED)
+
+
+def compensation(**changes) -> Deletion:
+    return replace(open_compensation(UNUSED, NOW), **changes)
+
+
+def test_a_key_of_ours_that_never_served_is_taken_back_without_anybodys_approval():
+    deletion = compensation()
+
+    assert (deletion.state, deletion.compensation, deletion.due) == (DeletionState.APPROVED, True, NOW)
+    assert (deletion.digest, deletion.requested_by, deletion.approved_by) == ("d1", COMPENSATION, None)
+    assert (deletion.quarantine_days, deletion.arn) == (0, ARN)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"state": state} for state in KeyState if state is not KeyState.UNUSED),
+        {"created_by_us": False},
+        {"safe_since": None},
+        {"reasons": (SNAPSHOT,)},
+        {"reasons": (UNREAD,)},
+        {"proof_digest": None},
+        {"deletion_id": "abc"},
+    ],
+    ids=str,
+)
+def test_no_other_key_is_ever_taken_back_without_approval(changes):
+    assert open_compensation(replace(UNUSED, **changes), NOW) is None
+
+
+def test_taking_a_key_back_skips_the_quarantine_but_neither_the_disabling_nor_the_window_of_kms():
+    approved = compensation()
+    disabled = replace(approved, state=DeletionState.QUARANTINED, quarantined_at=NOW)
+    pending = replace(disabled, state=DeletionState.SCHEDULED, scheduled_at=NOW, deletion_date=NOW + 30 * DAY)
+
+    assert quarantine_ends(approved) is None
+    assert quarantine_ends(disabled) == NOW
+    assert [decide(d, look(d)).step for d in (approved, disabled, pending)] == [Step.DISABLE, Step.SCHEDULE, Step.WAIT]
+
+
+@pytest.mark.parametrize("days", [0, 1, 7])
+def test_a_deletion_that_people_asked_for_never_skips_its_quarantine(days):
+    assert quarantine_ends(quarantined(quarantine_days=days)) == NOW + max(1, days) * DAY
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"state": DeletionState.QUARANTINED, "quarantined_at": NOW}, {"state": DeletionState.SCHEDULED}],
+)
+def test_a_need_brings_back_a_key_that_is_being_taken_back_like_any_other(changes):
+    deletion = compensation(**changes)
+
+    assert decide(deletion, look(deletion, reasons=(SNAPSHOT,))).step is Step.RESCUE
+    assert decide(deletion, look(deletion, key=key_of(deletion, state=KeyState.DEPLOYING))).step is Step.RESCUE
+
+
+def test_a_key_that_people_called_back_is_not_taken_back_again_by_itself():
+    called_off = call_off(compensation(), who=BERT, now=NOW)
+    key = give_back(key_of(called_off, state=KeyState.QUARANTINED), NOW)
+
+    assert called_off.state is DeletionState.CALLED_OFF
+    assert open_compensation(key, NOW) is None

@@ -12,6 +12,7 @@ from chalicelib.domain.records import Rotation, RotationState, Strategy
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 OLD = KeyArn(account="111122223333", region="eu-west-1", key_id="11111111-1111-1111-1111-111111111111")
+NEW = replace(OLD, key_id="22222222-2222-2222-2222-222222222222")
 VALID = Settings(enabled=True, valid=True)
 MAIN = Cluster(
     name="main",
@@ -103,19 +104,27 @@ def test_a_cluster_with_an_unknown_provider_counts_as_encrypted():
     assert {cluster.encryption for cluster in encrypted(clusters)} == {Encryption.AWS, Encryption.UNKNOWN}
 
 
-@pytest.mark.parametrize("state", RotationState)
-def test_the_banner_names_the_old_key_while_the_swap_is_being_deployed_only(state):
-    shown = banner(
-        Rotation(
-            rotation_id="r1",
-            project_id="p1",
-            state=state,
-            strategy=Strategy.NEW_CMK,
-            requested_by="anna",
-            requested_at=NOW,
-            fingerprint="f",
-            old_key=OLD,
-        )
-    )
+ROTATION = Rotation(
+    rotation_id="r1",
+    project_id="p1",
+    state=RotationState.DEPLOYING,
+    strategy=Strategy.NEW_CMK,
+    requested_by="anna",
+    requested_at=NOW,
+    fingerprint="f",
+    old_key=OLD,
+    new_key=NEW,
+)
+UNDER_WAY = {RotationState.DEPLOYING: OLD, RotationState.ROLLING_BACK: OLD, RotationState.RETURNING: NEW}
 
-    assert (shown is not None and str(OLD) in shown) == (state is RotationState.DEPLOYING)
+
+@pytest.mark.parametrize(("state", "leaving"), UNDER_WAY.items())
+def test_the_banner_names_the_key_that_clusters_may_still_use_there_and_back(state, leaving):
+    shown = banner(replace(ROTATION, state=state))
+
+    assert shown == f"key rotation is being deployed: do not disable or delete {leaving} until this is over"
+
+
+@pytest.mark.parametrize("state", sorted(set(RotationState) - set(UNDER_WAY)))
+def test_no_banner_is_shown_before_the_swap_and_after_the_end(state):
+    assert banner(replace(ROTATION, state=state)) is None

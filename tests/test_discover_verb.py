@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 from fake_atlas import PROJECT, ROLE_ARN, FakeAtlas, a_cluster, some_settings
-from simple_world import DAY, START, World, a_world, found, old_key
+from simple_world import DAY, START, World, a_policy_for, a_world, found, in_state, old_key
 
+from chalicelib.domain.key_policy import ATLAS_ACTIONS
 from chalicelib.domain.observed import Encryption, KeyStatus, Settings
-from chalicelib.domain.records import Change, KeyState, NoticeKind
+from chalicelib.domain.records import Change, KeyState, NoticeKind, Strategy
 from chalicelib.usecases.discover import discover_all, discover_project
 from chalicelib.usecases.ports import Conflict, PermanentError, TemporaryError
 
@@ -101,6 +102,16 @@ def test_a_rotation_by_kms_itself_moves_the_due_date(world):
     assert world.project.next_reminder_at == world.now + 60 * DAY
 
 
+def test_a_key_that_kms_was_just_set_to_rotate_by_itself_is_not_due_again_the_next_day(world):
+    done = in_state(world, "deployed", strategy=Strategy.KMS_AUTOMATIC).now
+    world.wait(DAY)
+
+    look(world)
+
+    assert world.project.rotated_by_kms_at == done.deployed_at
+    assert world.project.due == done.deployed_at + 60 * DAY
+
+
 def test_a_key_changed_by_hand_is_adopted_told_and_its_predecessor_swept(world):
     by_hand = world.keys.add()
     world.in_atlas.settings = some_settings(by_hand)
@@ -149,6 +160,62 @@ def test_encryption_that_was_switched_off_is_told(world, settings, code):
 
     assert world.project.drift == (code,)
     assert world.tracker.notices[0].detail["drift"] == code
+
+
+def test_a_permission_taken_out_of_the_key_policy_is_told_once_and_again_after_it_was_mended(world):
+    told = []
+    for actions in (["kms:DescribeKey"], ["kms:DescribeKey"], ATLAS_ACTIONS, ["kms:DescribeKey"]):
+        world.keys.set_policy(old_key(world), a_policy_for(Action=list(actions)))
+        look(world)
+        world.wait(DAY)
+        told.append(len(world.told()))
+
+    assert told == [1, 1, 1, 2]
+    assert world.project.drift == ("grant_removed",)
+    assert "kms:Encrypt, kms:Decrypt" in world.told(NoticeKind.DRIFT)[0]
+
+
+def test_a_key_policy_that_may_not_be_read_is_not_taken_for_a_grant_removed(world):
+    world.keys.fail("policy", PermanentError("denied", call="GetKeyPolicy"))
+
+    look(world)
+
+    assert (world.told(), world.project.drift) == ([], ())
+
+
+@pytest.mark.parametrize("policy", ["not json", "[]"])
+def test_a_key_policy_that_nobody_understands_is_not_taken_for_a_grant_removed(world, policy):
+    world.keys.set_policy(old_key(world), policy)
+
+    look(world)
+
+    assert world.told() == []
+
+
+def test_a_key_switched_by_hand_after_a_rotation_is_adopted_and_both_its_predecessors_tracked(world):
+    done = in_state(world, "deployed").now
+    third = world.keys.add(policy=a_policy_for())
+    world.in_atlas.settings = some_settings(third)
+
+    look(world)
+
+    states = {key.arn: key.state for key in world.tracker.keys_of(PROJECT)}
+    assert states == {
+        done.old_key: KeyState.RETIRING,
+        done.new_key: KeyState.RETIRING,
+        third: KeyState.CURRENT,
+    }
+
+
+def test_what_drifted_is_never_put_right_by_us(world):
+    world.in_atlas.settings = some_settings(world.keys.add(), valid=False)
+    world.keys.change(old_key(world), status=KeyStatus.DISABLED)
+    before = world.in_atlas.settings
+
+    look(world)
+
+    assert (world.in_atlas.settings, world.swaps()) == (before, 0)
+    assert world.keys.describe(old_key(world)).status is KeyStatus.DISABLED
 
 
 def test_a_key_that_atlas_finds_invalid_is_told(world):

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from chalicelib.domain.alarm import KEY_INVALID, probe
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.coverage import Coverage
 from chalicelib.domain.discovery import Seen, changes, locate
@@ -154,6 +155,7 @@ def test_while_a_rotation_is_open_the_key_is_left_to_it():
         (with_settings(valid=False), "key_invalid"),
         (replace(SEEN, described=replace(SEEN.described, status=KeyStatus.DISABLED)), "key_not_enabled"),
         (replace(SEEN, described=replace(SEEN.described, status=KeyStatus.GONE)), "key_not_enabled"),
+        (replace(SEEN, missing=("kms:Decrypt",)), "grant_removed"),
     ],
 )
 def test_drift_is_told_once_while_it_lasts_and_again_when_it_comes_back(seen, code):
@@ -165,6 +167,31 @@ def test_drift_is_told_once_while_it_lasts_and_again_when_it_comes_back(seen, co
     assert [codes(news) for news in (first, second, mended, back)] == [[code], [], [], [code]]
     assert first.project.drift == (code,)
     assert mended.project.drift == ()
+
+
+def test_a_grant_that_was_taken_away_is_told_with_what_is_missing_from_whom():
+    ((_, text),) = look(replace(SEEN, missing=("kms:Encrypt", "kms:Decrypt"))).drift
+
+    assert f"does not give {SEEN.role_arn} kms:Encrypt, kms:Decrypt any more" in text
+    assert str(KEY) in text
+
+
+def test_an_invalid_key_that_the_alarm_has_told_of_already_is_not_told_again():
+    alarmed = probe(KNOWN, with_settings(valid=False).settings, NOW).project
+
+    news = look(with_settings(valid=False), alarmed)
+
+    assert (news.drift, news.project.drift) == ((), (KEY_INVALID,))
+
+
+def test_what_drifted_while_a_rotation_is_open_is_told_too():
+    assert codes(look(with_settings(valid=False), replace(KNOWN, open_rotation="r1"))) == [KEY_INVALID]
+
+
+def test_a_key_whose_twin_in_another_region_took_over_is_adopted():
+    twin = replace(SEEN, key=replace(KEY, region="eu-central-1"))
+
+    assert codes(look(twin, old_key=OLD_RECORD)) == ["key_changed_by_hand"]
 
 
 @pytest.mark.parametrize(
@@ -192,6 +219,14 @@ def test_material_that_kms_rotated_begins_a_new_cycle():
 
     assert (project.rotated_by_kms_at, project.last_rung, project.quiet_until) == (NOW - DAY, None, None)
     assert project.due == NOW - DAY + 60 * DAY
+
+
+@pytest.mark.parametrize("dates", [(), (NOW - 9 * DAY,)])
+def test_a_rotation_that_kms_does_not_list_yet_is_not_forgotten(dates):
+    known = replace(KNOWN, rotated_by_kms_at=NOW - 3 * DAY)
+    seen = replace(SEEN, rotated=KeyRotations(automatic=True, dates=dates))
+
+    assert look(seen, known).project.rotated_by_kms_at == NOW - 3 * DAY
 
 
 def test_rotations_that_may_not_be_read_leave_the_last_known_date():

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from fake_atlas import PROJECT
-from simple_world import ANNA, DAY, HOUR, START, a_world
+from simple_world import ANNA, DAY, HOUR, START, Rotating, a_world
 
 from chalicelib.domain.records import Change, Mode, NoticeKind, Policy, Strategy
 from chalicelib.usecases.ports import Conflict, Due
@@ -179,8 +179,31 @@ def test_a_rotation_by_policy_that_failed_is_started_again_at_the_next_rung():
     assert world.project.open_rotation not in {None, first}
 
 
-def test_a_strategy_that_is_not_carried_out_yet_is_reminded_of_instead():
+@pytest.mark.parametrize("strategy", list(Strategy))
+def test_a_rotation_by_policy_follows_the_strategy_of_the_policy(strategy):
+    world = by_policy(strategy=strategy, automatic_period_days=200)
+    world.now = DUE
+
+    remind(world.outside, PROJECT)
+
+    rotation = world.tracker.rotation(PROJECT, world.project.open_rotation)
+    assert rotation.strategy is strategy
+    assert rotation.period_days == (200 if strategy is Strategy.KMS_AUTOMATIC else None)
+
+
+def test_a_renewal_by_policy_begins_the_ladder_anew():
     world = by_policy(strategy=Strategy.KMS_ON_DEMAND)
+    world.now = DUE
+    remind(world.outside, PROJECT)
+    Rotating(world=world, rotation_id=world.project.open_rotation).go_until("deployed")
+
+    assert world.project.due == world.now + 60 * DAY
+    assert reminding(world, days=59) == []
+
+
+def test_a_project_that_cannot_be_rotated_by_policy_is_reminded_instead():
+    world = by_policy()
+    world.change(world.project, open_rotation=None, key=None)
     world.now = DUE
 
     remind(world.outside, PROJECT)

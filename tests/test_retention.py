@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.deployment import SOAK
-from chalicelib.domain.evidence import ClusterEvidence, Evidence, ProjectEvidence, Tally, Unread, tally
+from chalicelib.domain.evidence import ClusterEvidence, Evidence, Jobs, ProjectEvidence, Tally, Unread, tally
 from chalicelib.domain.observed import BackupSchedule, Cluster, Encryption, Settings, Snapshot
 from chalicelib.domain.proof import document
 from chalicelib.domain.records import Key, KeyState, Reason
@@ -17,11 +17,12 @@ from chalicelib.domain.retention import (
     LOOK_AGAIN,
     LOOK_AT_LEAST_EVERY,
     MARGIN,
+    MARGIN_UNUSED,
     PASSING,
     RULES,
-    free_at,
     judge,
     needs,
+    never_served,
     next_sweep_at,
     reasons_to_keep,
     still_paused,
@@ -84,6 +85,13 @@ def counted(*snapshots, encrypted=True) -> Tally:
     return tally(Tally(), snapshots, key_id=ARN.key_id, known=frozenset({ARN.key_id, NEXT}), encrypted=encrypted)
 
 
+def with_twice_the_name():
+    """A cluster whose name was used again after it was deleted with its backups retained."""
+    gone = replace(CLEAN_CLUSTER, cluster=replace(MAIN, cluster_id="c0"), alive=False, schedule=None)
+    (project,) = CLEAN.projects
+    return replace(project, clusters=(gone, CLEAN_CLUSTER))
+
+
 JUST_REPLACED = {"replaced_at": NOW - DAY, "deployed_at": NOW - DAY}
 PAUSED = replace(MAIN, paused=True)
 NEEDED = [
@@ -107,7 +115,14 @@ NEEDED = [
     ("point_in_time", with_key(**JUST_REPLACED)),
     ("point_in_time", replace(with_cluster(alive=False), key=replace(KEY, **JUST_REPLACED))),
     ("name_reused", with_cluster(schedule=replace(SCHEDULE, cluster_id="c2"))),
+    ("name_reused", replace(CLEAN, projects=(with_twice_the_name(),))),
+    ("running_jobs", with_cluster(jobs=Jobs(restores_running=1))),
+    ("running_jobs", with_cluster(jobs=Jobs(exports_running=2))),
+    ("downloads", with_cluster(jobs=Jobs(downloads=1))),
+    ("attestation", with_project(attestation_wanted=True)),
     ("region_copies", with_cluster(schedule=replace(SCHEDULE, copy_regions=2))),
+    ("drift", with_project(settings=Settings(enabled=True, key=NEXT, valid=False))),
+    ("drift", with_project(drift=("grant_removed",))),
     ("paused", replace(with_cluster(cluster=PAUSED), key=replace(KEY, paused_clusters=("p1/main",)))),
 ]
 
@@ -120,7 +135,7 @@ def test_each_rule_alone_keeps_the_key_even_after_a_day_of_clean_sweeps(kind, se
 
     assert [reason.kind for reason in reasons_to_keep(seen, NOW)] == [kind]
     assert kind in {reason.kind for reason in judged.reasons}
-    forgotten = (None, None) if kind != PASSING else (NOW - 9 * DAY, NOW - 8 * DAY)
+    forgotten = (None, None) if kind not in PASSING else (NOW - 9 * DAY, NOW - 8 * DAY)
     assert (judged.clean_since, judged.safe_since) == forgotten
 
 
@@ -130,7 +145,7 @@ def test_a_running_snapshot_holds_the_key_for_an_hour_and_forgets_nothing():
 
     judged = judge(replace(seen, key=safe))
 
-    assert [reason.kind for reason in judged.reasons] == [PASSING]
+    assert [reason.kind for reason in judged.reasons] == ["unfinished_snapshots"]
     assert judged.next_sweep_at == NOW + timedelta(hours=1)
     assert judged.safe_since == safe.safe_since
 
@@ -257,6 +272,55 @@ def test_a_key_that_was_never_replaced_has_no_point_in_time_window_behind_it():
     assert needs(with_key(replaced_at=None, deployed_at=None)) == ()
 
 
+UNUSED = replace(KEY, state=KeyState.UNUSED, created_by_us=True, replaced_at=None, deployed_at=None)
+SERVED = [
+    *(replace(UNUSED, state=state) for state in KeyState if state is not KeyState.UNUSED),
+    replace(UNUSED, created_by_us=False),
+]
+
+
+def test_a_key_of_our_own_that_never_served_is_safe_an_hour_after_the_first_clean_sweep():
+    first = judge(replace(CLEAN, key=UNUSED))
+    early = judge(replace(CLEAN, key=first, gathered_at=NOW + MARGIN_UNUSED - timedelta(seconds=1)))
+    late = judge(replace(CLEAN, key=early, gathered_at=NOW + MARGIN_UNUSED))
+
+    assert never_served(UNUSED)
+    assert ["at least 1 h" in reason.text for reason in first.reasons] == [True]
+    assert (first.due, early.safe_since) == (NOW + MARGIN_UNUSED + timedelta(minutes=1), None)
+    assert (late.reasons, late.safe_since) == ((), NOW + MARGIN_UNUSED)
+
+
+@pytest.mark.parametrize("key", SERVED, ids=lambda key: f"{key.state}, ours: {key.created_by_us}")
+def test_any_other_key_waits_the_whole_day_and_for_a_person_who_attests(key):
+    copies = with_cluster(schedule=replace(SCHEDULE, copy_regions=1))
+    clean = replace(key, clean_since=NOW - MARGIN_UNUSED)
+
+    assert not never_served(key)
+    assert [r.until for r in reasons_to_keep(replace(CLEAN, key=clean), NOW)] == [NOW - MARGIN_UNUSED + MARGIN]
+    assert [r.kind for r in needs(replace(copies, key=key))] == ["region_copies"]
+
+
+def test_copies_in_other_regions_cannot_be_of_a_key_that_never_served():
+    seen = with_cluster(schedule=replace(SCHEDULE, copy_regions=1))
+
+    assert needs(replace(seen, key=UNUSED)) == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "seen"),
+    [
+        (kind, seen)
+        for kind, seen in NEEDED
+        if kind not in {"region_copies", "paused", "point_in_time", "deploying", "downloads", "attestation", *PASSING}
+    ],
+)
+def test_whatever_still_names_a_key_that_never_served_keeps_it_like_any_other(kind, seen):
+    judged = judge(replace(seen, key=replace(UNUSED, clean_since=NOW - 9 * DAY, safe_since=NOW - 8 * DAY)))
+
+    assert [reason.kind for reason in judged.reasons] == [kind]
+    assert (judged.clean_since, judged.safe_since) == (None, None)
+
+
 def test_the_later_clock_is_taken_for_now():
     assert replace(CLEAN, atlas_date=NOW + HOUR).now == NOW + HOUR
     assert replace(CLEAN, atlas_date=NOW - HOUR).now == NOW
@@ -370,27 +434,21 @@ def test_a_key_is_swept_again_when_something_can_have_changed_and_weekly_at_the_
     assert next_sweep_at(replace(KEY, reasons=reasons), NOW) == NOW + wait
 
 
-@pytest.mark.parametrize(
-    ("changes", "free"),
-    [
-        ({"safe_since": NOW}, NOW),
-        ({}, None),
-        ({"reasons": (Reason(kind="unread", text="x"),)}, None),
-        ({"reasons": (Reason(kind="confirmation", text="x", until=NOW),)}, NOW),
-        ({"reasons": (Reason(kind="snapshots", text="x", until=NOW + DAY),)}, NOW + DAY + MARGIN),
-    ],
-)
-def test_the_day_a_key_comes_free_is_told_where_it_can_be_said(changes, free):
-    assert free_at(replace(KEY, **changes)) == free
-
-
 def test_snapshots_of_this_key_are_counted_with_their_last_expiry():
     later = replace(SNAPSHOT, key=ARN.key_id.upper(), expires_at=NOW + 9 * DAY, on_demand=True)
     never = replace(SNAPSHOT, expires_at=None, status="failed")
 
     seen = counted(later, SNAPSHOT, never)
 
-    assert seen == Tally(read=3, of_this_key=3, without_expiry=1, on_demand=1, last_expiry=NOW + 9 * DAY)
+    assert seen == Tally(
+        read=3,
+        of_this_key=3,
+        without_expiry=1,
+        on_demand=1,
+        last_expiry=NOW + 9 * DAY,
+        newest=SNAPSHOT.created_at,
+        by_key=((ARN.key_id, 3),),
+    )
 
 
 @pytest.mark.parametrize(
@@ -407,12 +465,16 @@ def test_snapshots_of_this_key_are_counted_with_their_last_expiry():
     ],
 )
 def test_a_snapshot_is_passed_over_only_when_another_known_key_made_it(changes, counts):
-    assert counted(replace(SNAPSHOT, **changes)) == Tally(read=1, **counts)
+    seen = counted(replace(SNAPSHOT, **changes))
+
+    assert replace(seen, by_key=()) == Tally(read=1, **counts)
 
 
 def test_a_snapshot_without_a_key_id_matters_only_where_a_customer_key_may_encrypt():
-    assert counted(replace(SNAPSHOT, key=None), encrypted=False) == Tally(read=1)
-    assert counted(replace(SNAPSHOT, key=FOREIGN), encrypted=False) == Tally(read=1, unidentified=1)
+    assert counted(replace(SNAPSHOT, key=None), encrypted=False) == Tally(read=1, by_key=(("", 1),))
+    assert counted(replace(SNAPSHOT, key=FOREIGN), encrypted=False) == Tally(
+        read=1, unidentified=1, by_key=((FOREIGN, 1),)
+    )
 
 
 @pytest.mark.parametrize("provider", Encryption)

@@ -13,7 +13,12 @@ HOUSE = ("chalicelib", "cli", "sandbox", "package", "bench", "docs")
 NOUNS = {"chalicelib.domain.arn", "chalicelib.domain.observed", "chalicelib.domain.records"}
 PORTS = "chalicelib.usecases.ports"
 LOCATE = "chalicelib.usecases.locate"
-SHARED_BY_VERBS = {PORTS, *(f"chalicelib.usecases.{name}" for name in ("locate", "observe", "publish"))}
+OBSERVE = "chalicelib.usecases.observe"
+SHARED_BY_VERBS = {
+    PORTS, LOCATE, OBSERVE, *(f"chalicelib.usecases.{name}" for name in ("gathering", "inspection", "publish")),
+}  # fmt: skip
+STEPS = {"chalicelib.usecases.rotate": "chalicelib.usecases.rotating"}
+"""A verb whose steps fill a folder of their own."""
 
 VALUE_MODULES = {
     "__future__", "abc", "base64", "bisect", "calendar", "collections", "csv", "dataclasses", "datetime",
@@ -74,8 +79,13 @@ def domain_may(importer: str, name: str) -> bool:
 def usecases_may(importer: str, name: str) -> bool:
     if is_standard(name):
         return top(name) not in OUTSIDE_MODULES
-    shared = {PORTS, LOCATE} if importer in SHARED_BY_VERBS else SHARED_BY_VERBS
-    return is_inside(name, "chalicelib.domain") or name in shared
+    shared = {PORTS, LOCATE, OBSERVE} if importer in SHARED_BY_VERBS else SHARED_BY_VERBS
+    steps = [folder for verb, folder in STEPS.items() if importer == verb or is_inside(importer, folder)]
+    return (
+        is_inside(name, "chalicelib.domain")
+        or (name in shared and name != importer)
+        or any(is_inside(name, folder) for folder in steps)
+    )
 
 
 def adapters_may(importer: str, name: str) -> bool:
@@ -232,6 +242,8 @@ def test_the_rooms_are_found_at_all():
         ("chalicelib/usecases/rotate.py", "from chalicelib.usecases.sweep import sweep"),
         ("chalicelib/usecases/rotate.py", "from chalicelib.usecases import sweep"),
         ("chalicelib/usecases/observe.py", "from chalicelib.usecases.sweep import sweep"),
+        ("chalicelib/usecases/sweep.py", "from chalicelib.usecases.rotating.swap import swap_key"),
+        ("chalicelib/usecases/rotating/swap.py", "from chalicelib.usecases.rotate import advance_rotation"),
         ("chalicelib/adapters/kms.py", "from chalicelib.usecases.rotate import rotate"),
         ("chalicelib/adapters/kms.py", "from chalicelib.domain.retention import verdict"),
         ("chalicelib/adapters/kms.py", "from chalicelib.adapters.secrets import Secrets"),

@@ -1,31 +1,18 @@
-"""Where an event leads a rotation, and what is done about the settings."""
+"""Where an event leads a rotation, and when there is no more to do."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import product
 
 import pytest
 
 from chalicelib.domain.arn import KeyArn
-from chalicelib.domain.observed import Settings
 from chalicelib.domain.records import Rotation, Strategy
 from chalicelib.domain.records import RotationState as State
-from chalicelib.domain.rotation import (
-    PATCH_SETTLES_WITHIN,
-    TABLE,
-    Event,
-    IllegalTransition,
-    Swap,
-    backoff,
-    decide_swap,
-    names,
-    next_state,
-)
+from chalicelib.domain.rotation import TABLE, Event, IllegalTransition, backoff, may_be_cancelled, next_state
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 OLD = KeyArn(account="111122223333", region="eu-west-1", key_id="11111111-1111-1111-1111-111111111111")
-NEW = replace(OLD, key_id="22222222-2222-2222-2222-222222222222")
-OTHER = replace(OLD, key_id="33333333-3333-3333-3333-333333333333")
 ROTATION = Rotation(
     rotation_id="r1",
     project_id="p1",
@@ -35,10 +22,9 @@ ROTATION = Rotation(
     requested_at=NOW,
     fingerprint="f",
     old_key=OLD,
-    new_key=NEW,
+    next_look_at=NOW,
 )
-ON_OLD = Settings(enabled=True, key=str(OLD), valid=True)
-ON_NEW = replace(ON_OLD, key=NEW.key_id)
+OPEN = {state for state in State if not state.terminal}
 
 
 @pytest.mark.parametrize(("state", "event"), sorted(TABLE))
@@ -52,77 +38,56 @@ def test_every_pair_that_is_not_in_the_table_is_refused(state, event):
         next_state(state, event)
 
 
-def test_nothing_follows_a_terminal_state_and_something_follows_every_other():
-    assert {state for state, _ in TABLE} == {state for state in State if not state.terminal}
+def test_something_follows_every_open_state_and_only_a_rollback_follows_an_end():
+    assert {state for state, _ in TABLE} == OPEN | {State.DEPLOYED}
+    assert [event for state, event in TABLE if state.terminal] == [Event.ROLLBACK_ASKED]
 
 
-def test_every_open_rotation_can_fail_but_none_is_cancelled_once_the_swap_was_seen():
-    assert {state for state, event in TABLE if event is Event.REFUSED} == {s for s in State if not s.terminal}
-    assert (State.DEPLOYING, Event.CANCELLED) not in TABLE
+def test_every_open_rotation_can_fail():
+    assert {state for state, event in TABLE if event is Event.REFUSED} == OPEN
 
 
-def test_a_rotation_that_has_ended_asks_for_no_more_looks():
-    looking = replace(ROTATION, next_look_at=NOW)
+def test_every_state_is_reached_from_the_request_and_every_open_one_leads_to_an_end():
+    reached, before = {State.REQUESTED}, set()
+    while reached != before:
+        before = set(reached)
+        reached |= {to for (state, _), to in TABLE.items() if state in reached}
 
-    assert looking.due == NOW
-    assert replace(looking, state=State.DEPLOYED).due is None
+    assert reached == set(State)
+    assert all(any(s is state and to.terminal for (s, _), to in TABLE.items()) for state in OPEN)
+
+
+def test_the_way_to_a_changed_project_leads_through_the_preflight_only():
+    assert {event for state, event in TABLE if state is State.REQUESTED} == {
+        Event.PREFLIGHT_PASSED,
+        Event.KEY_STAYS,
+        Event.REFUSED,
+        Event.CANCELLED,
+    }
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_rotation_may_be_cancelled_until_something_was_changed(state):
+    cancellable = state in {State.REQUESTED, State.PREPARING, State.SWAPPING, State.RENEWING}
+
+    assert may_be_cancelled(replace(ROTATION, state=state)) == cancellable
+
+
+@pytest.mark.parametrize("mark", ["patch_sent_at", "renewal_sent_at"])
+@pytest.mark.parametrize("state", State)
+def test_a_rotation_whose_change_may_be_on_its_way_is_not_cancelled(state, mark):
+    assert not may_be_cancelled(replace(ROTATION, state=state, **{mark: NOW}))
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_rotation_that_has_ended_asks_for_no_more_looks_unless_a_key_may_be_left_behind(state):
+    ended = replace(ROTATION, state=state)
+
+    assert ended.due == (None if state.terminal else NOW)
+    assert replace(ended, untidy=True).due == NOW
 
 
 def test_the_wait_after_failures_doubles_from_ten_seconds_to_an_hour():
     waits = [backoff(attempts).total_seconds() for attempts in (0, 1, 2, 8, 9, 10_000)]
 
     assert waits == [10, 20, 40, 2560, 3600, 3600]
-
-
-@pytest.mark.parametrize("text", [str(OLD), OLD.key_id, OLD.key_id.upper()])
-def test_settings_name_a_key_however_they_spell_it(text):
-    assert names(Settings(enabled=True, key=text), OLD)
-
-
-@pytest.mark.parametrize(
-    ("settings", "key"), [(ON_OLD, NEW), (ON_OLD, None), (Settings(enabled=True), OLD), (ON_NEW, OLD)]
-)
-def test_settings_do_not_name_another_key_or_none(settings, key):
-    assert not names(settings, key)
-
-
-def test_the_swap_is_sent_while_the_settings_are_valid_and_name_the_old_key():
-    assert decide_swap(ROTATION, ON_OLD, NOW).swap is Swap.SEND
-
-
-def test_the_swap_is_seen_when_the_settings_name_the_new_key_and_are_valid():
-    assert decide_swap(ROTATION, ON_NEW, NOW).swap is Swap.SEEN
-
-
-@pytest.mark.parametrize("valid", [False, None])
-def test_a_new_key_not_found_valid_yet_is_waited_for(valid):
-    decision = decide_swap(ROTATION, replace(ON_NEW, valid=valid), NOW)
-
-    assert decision.swap is Swap.WAIT
-    assert "valid" in decision.waiting_for
-
-
-def test_a_change_that_was_sent_is_looked_for_before_it_is_sent_again():
-    sent = replace(ROTATION, patch_sent_at=NOW)
-
-    early = decide_swap(sent, ON_OLD, NOW + PATCH_SETTLES_WITHIN - timedelta(seconds=1))
-    late = decide_swap(sent, ON_OLD, NOW + PATCH_SETTLES_WITHIN)
-
-    assert (early.swap, late.swap) == (Swap.WAIT, Swap.SEND)
-
-
-@pytest.mark.parametrize(
-    ("settings", "code"),
-    [
-        (Settings(enabled=False), "encryption_disabled"),
-        (Settings(enabled=False, key=str(NEW), valid=True), "encryption_disabled"),
-        (replace(ON_OLD, key=str(OTHER)), "key_changed_by_hand"),
-        (replace(ON_OLD, key=None), "key_changed_by_hand"),
-        (replace(ON_OLD, valid=False), "current_key_invalid"),
-        (replace(ON_OLD, valid=None), "current_key_invalid"),
-    ],
-)
-def test_the_swap_stops_when_the_settings_are_not_what_it_was_requested_for(settings, code):
-    decision = decide_swap(ROTATION, settings, NOW)
-
-    assert (decision.swap, decision.problem.code) == (Swap.STOP, code)

@@ -1,14 +1,28 @@
 """The small verbs: track, announce, relay, request and cancel a rotation, steer, and show."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
 import pytest
-from fake_atlas import PROJECT, a_key
-from simple_world import ANNA, DAY, MINUTE, SECOND, START, a_request, a_rotation, a_world, old_key
+from fake_atlas import PROJECT, a_key, some_settings
+from simple_world import (
+    ANNA,
+    DAY,
+    MINUTE,
+    SECOND,
+    START,
+    a_request,
+    a_rotation,
+    a_world,
+    in_state,
+    old_key,
+    raising,
+)
 
+from chalicelib.domain.observed import KeyStatus
 from chalicelib.domain.records import (
     Change,
+    Check,
     ClusterTally,
     Deletion,
     DeletionState,
@@ -27,6 +41,7 @@ from chalicelib.domain.refusals import No, Refusal
 from chalicelib.usecases import show
 from chalicelib.usecases.announce import announce_written
 from chalicelib.usecases.ports import Conflict, PermanentError, TemporaryError
+from chalicelib.usecases.preview import preview_asked
 from chalicelib.usecases.publish import CLAIM, send_notice
 from chalicelib.usecases.relay import send_all_due
 from chalicelib.usecases.request_rotation import cancel_rotation, preview_rotation, request_rotation
@@ -218,7 +233,7 @@ def test_a_second_rotation_of_a_project_is_refused(world):
         lambda world: show.show_project(world.outside, "unknown"),
         lambda world: show.show_rotations(world.outside, "unknown", None, 10),
         lambda world: show.show_rotation(world.outside, PROJECT, "unknown"),
-        lambda world: show.show_key(world.outside, "unknown", None, None),
+        lambda world: show.show_key(world.outside, "unknown"),
         lambda world: show.show_deletion(world.outside, "unknown"),
     ],
 )
@@ -237,6 +252,75 @@ def test_a_preview_shows_every_check_and_changes_nothing(world):
         ("wanted_key", False),
     ]
     assert len(world.tracker.commits) == before
+
+
+def seeing(world):
+    """The world's outside with the eyes of somebody who may look at Atlas and KMS."""
+
+    def preview(project_id, request):
+        answer = preview_asked(world.outside, {"project_id": project_id, "request": asdict(request)})
+        return tuple(Check(**check) for check in answer["checks"])
+
+    return replace(world.outside, preview=preview)
+
+
+def test_a_preview_looks_at_atlas_and_kms_too_and_changes_nothing(world):
+    before = len(world.tracker.commits)
+
+    checks = preview_rotation(seeing(world), PROJECT, a_request())
+
+    assert len(checks) == 3 + 17
+    assert all(check.passed for check in checks)
+    assert (len(world.tracker.commits), world.swaps(), world.created()) == (before, 0, 0)
+
+
+@pytest.mark.parametrize("strategy", [Strategy.KMS_ON_DEMAND, Strategy.KMS_AUTOMATIC])
+def test_a_preview_of_a_renewal_asks_whether_kms_can_do_it(world, strategy):
+    world.keys.change(old_key(world), custom_store=True)
+
+    checks = preview_rotation(seeing(world), PROJECT, a_request(strategy=strategy))
+
+    assert [check.name for check in checks if check.passed is False] == ["kms_can_renew"]
+
+
+def test_a_request_that_cannot_succeed_is_refused_with_every_reason_and_opens_nothing(world):
+    world.in_atlas.settings = some_settings(old_key(world), valid=False)
+    world.keys.change(old_key(world), status=KeyStatus.DISABLED)
+
+    no = refused(request_rotation, seeing(world), PROJECT, a_request())
+
+    assert (no.no, [reason.kind for reason in no.reasons]) == (No.CONFLICT, ["settings_valid", "current_key_enabled"])
+    assert (world.project.open_rotation, world.told(), world.messages.rotation_wakes) == (None, [], [])
+
+
+def test_a_request_is_taken_when_nobody_can_look_ahead(world):
+    blind = replace(world.outside, preview=raising(OUT_OF_ORDER))
+
+    rotation = request_rotation(blind, PROJECT, a_request())
+
+    assert world.project.open_rotation == rotation.rotation_id
+
+
+def test_a_preview_that_cannot_look_ahead_says_so(world):
+    blind = replace(world.outside, preview=raising(OUT_OF_ORDER))
+
+    checks = preview_rotation(blind, PROJECT, a_request())
+
+    assert [check.name for check in checks if check.passed is None] == ["preview"]
+    assert OUT_OF_ORDER.message in checks[-1].text
+
+
+def test_a_rollback_is_written_down_with_its_asker_and_looked_at_at_once(world):
+    rotation = in_state(world, "deployed")
+    world.messages.rotation_wakes.clear()
+
+    asked = rotation.roll_back(who=ANNA)
+
+    assert asked == rotation.now
+    assert (asked.state, asked.rollback_requested_by, asked.due) == (RotationState.ROLLING_BACK, ANNA, world.now)
+    assert world.project.open_rotation == rotation.rotation_id
+    assert world.messages.rotation_wakes == [(PROJECT, rotation.rotation_id, 0)]
+    assert world.tracker.audit[-1].what == "rollback requested"
 
 
 def test_a_cancellation_is_written_down_and_looked_at_at_once(world):
@@ -362,7 +446,8 @@ def test_rotations_are_listed_with_their_checks_and_errors(world):
 
     assert shown["error"] == {"code": "refused", "detail": "no"}
     assert shown["new_key"] == str(a_key(2))
-    assert len(shown["checks"]) == 9
+    assert [check["name"] for check in shown["checks"]] == [check.name for check in rotation.now.checks]
+    assert len(shown["checks"]) == 17
 
 
 def test_a_rotation_that_has_just_been_asked_for_has_no_new_key_and_no_error(world):
@@ -375,7 +460,7 @@ def test_a_rotation_that_has_just_been_asked_for_has_no_new_key_and_no_error(wor
 
 def shown_key(world, **changes):
     world.change(world.tracker.key(old_key(world)), **changes)
-    return show.show_key(world.outside, old_key(world).key_id, None, None)
+    return show.show_key(world.outside, old_key(world).key_id)
 
 
 @pytest.mark.parametrize(
@@ -394,7 +479,7 @@ def test_a_current_key_of_no_project_is_still_said_to_be_kept():
     arn = a_key(5)
     world.put(Key(arn=arn, state=KeyState.CURRENT, projects=(), first_seen_at=START))
 
-    shown = show.show_key(world.outside, arn.key_id, None, None)
+    shown = show.show_key(world.outside, arn.key_id)
 
     assert shown["reasons"][0]["project_id"] is None
 
@@ -430,16 +515,16 @@ def test_a_key_id_that_lives_in_two_regions_must_be_said_where(world):
     twin = replace(old_key(world), region="us-east-1")
     world.put(Key(arn=twin, state=KeyState.UNUSED, projects=(), first_seen_at=START))
 
-    no = refused(show.show_key, world.outside, twin.key_id, None, None)
+    no = refused(show.show_key, world.outside, twin.key_id)
 
     assert no.no == No.INVALID
     assert "region=us-east-1" in no.text
     assert "region=eu-west-1" in no.text
-    assert show.show_key(world.outside, twin.key_id, None, "us-east-1")["arn"] == str(twin)
+    assert show.show_key(world.outside, twin.key_id, region="us-east-1")["arn"] == str(twin)
 
 
 def test_a_key_is_not_found_in_another_account(world):
-    no = refused(show.show_key, world.outside, old_key(world).key_id, "999999999999", None)
+    no = refused(show.show_key, world.outside, old_key(world).key_id, account="999999999999")
 
     assert no.no == No.UNKNOWN
 

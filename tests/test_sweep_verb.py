@@ -7,10 +7,19 @@ from fake_atlas import PROJECT, a_cluster, a_key, a_snapshot, some_settings
 from simple_world import ANNA, DAY, HOUR, REGION, START, a_world, old_key
 
 from chalicelib.domain.observed import BackupSchedule, Encryption
-from chalicelib.domain.records import KeyState, NoticeKind, Policy, Rotation, RotationState, Strategy
+from chalicelib.domain.records import (
+    DeletionState,
+    Key,
+    KeyState,
+    NoticeKind,
+    Policy,
+    Rotation,
+    RotationState,
+    Strategy,
+)
+from chalicelib.usecases.gathering import gather_evidence
 from chalicelib.usecases.locate import keys_at
-from chalicelib.usecases.observe import gather_evidence
-from chalicelib.usecases.ports import TemporaryError
+from chalicelib.usecases.ports import Conflict, TemporaryError
 from chalicelib.usecases.sweep import sweep_key, sweep_woken
 
 NEW = a_key(2)
@@ -243,6 +252,80 @@ def test_a_rotation_that_is_open_may_still_go_back_to_the_key(world, rotation, e
         world.put(replace(rotation, old_key=old_key(world)))
 
     assert kinds(sweep(world)) == [expected]
+
+
+def test_a_sweep_that_finds_the_current_key_invalid_alarms_at_once_and_once(world):
+    world.in_atlas.settings = some_settings(NEW, valid=False)
+
+    for _ in range(3):
+        sweep(world)
+        world.wait(HOUR)
+
+    assert world.told() == [NoticeKind.DRIFT]
+    assert (world.project.valid, world.project.drift) == (False, ("key_invalid",))
+    assert "will shut its clusters down" in world.told(NoticeKind.DRIFT)[0]
+
+
+def test_an_alarm_that_somebody_else_overtakes_loses_no_verdict(world):
+    world.in_atlas.settings = some_settings(NEW, valid=False)
+    settings = world.atlas.settings
+    commit = world.tracker.commit
+
+    def overtaken(change):
+        if change.notices:
+            world.tracker.commit = commit
+            raise Conflict("somebody else wrote first", call="commit")
+        commit(change)
+
+    world.tracker.commit = overtaken
+
+    swept = sweep(world)
+
+    assert (swept.swept_at, world.told(), world.atlas.settings) == (world.now, [], settings)
+
+
+def an_unused_key(world, **changes):
+    made = world.keys.add()
+    key = Key(arn=made, state=KeyState.UNUSED, projects=(PROJECT,), first_seen_at=START, created_by_us=True)
+    world.put(replace(key, next_sweep_at=START, **changes))
+    return made
+
+
+def test_a_key_of_ours_that_never_served_is_taken_back_after_two_sweeps_an_hour_apart(world):
+    made = an_unused_key(world)
+    first = sweep_key(world.outside, made)
+    world.now = first.due
+
+    second = sweep_key(world.outside, made)
+
+    deletion = world.tracker.deletion(second.deletion_id)
+    assert (first.deletion_id, first.due - START <= 2 * HOUR) == (None, True)
+    assert (deletion.compensation, deletion.state, deletion.due) == (True, DeletionState.APPROVED, world.now)
+    assert (deletion.digest, second.due) == (second.proof_digest, None)
+    assert world.tracker.audit[-1].what == "unused key is taken back"
+
+
+@pytest.mark.parametrize("changes", [{"created_by_us": False}, {"state": KeyState.RETIRING}])
+def test_a_key_that_is_not_ours_or_has_served_is_not_taken_back(world, changes):
+    made = an_unused_key(world)
+    world.change(world.tracker.key(made), **changes)
+
+    for _ in range(3):
+        sweep_key(world.outside, made)
+        world.wait(25 * HOUR)
+
+    assert world.tracker.key(made).deletion_id is None
+
+
+def test_a_key_of_ours_that_settings_name_after_all_is_not_taken_back(world):
+    made = an_unused_key(world)
+    world.in_atlas.settings = some_settings(made)
+
+    for _ in range(3):
+        swept = sweep_key(world.outside, made)
+        world.wait(2 * HOUR)
+
+    assert (kinds(swept), swept.deletion_id) == (["current"], None)
 
 
 def test_the_later_of_both_clocks_is_written_into_the_evidence(world):

@@ -14,12 +14,8 @@ from chalicelib.domain.records import (
     KeyState,
     NoticeKind,
     Policy,
-    Problem,
     Project,
     Reason,
-    Rotation,
-    RotationState,
-    Strategy,
 )
 from chalicelib.domain.wording import (
     atlas_unreachable,
@@ -29,13 +25,11 @@ from chalicelib.domain.wording import (
     key_is_safe,
     notice_id,
     reminder,
-    rotation_news,
 )
 
 DAY = timedelta(days=1)
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 OLD = KeyArn(account="111122223333", region="eu-west-1", key_id="11111111-1111-1111-1111-111111111111")
-NEW = replace(OLD, key_id="22222222-2222-2222-2222-222222222222")
 PROJECT = Project(
     project_id="p1",
     name="Shop",
@@ -44,21 +38,6 @@ PROJECT = Project(
     key=OLD,
     key_since=NOW - 90 * DAY,
     policy=Policy(recipients=("team@example.com",)),
-)
-ROTATION = Rotation(
-    rotation_id="r1",
-    project_id="p1",
-    state=RotationState.DEPLOYING,
-    strategy=Strategy.NEW_CMK,
-    requested_by="anna",
-    requested_at=NOW,
-    fingerprint="f",
-    old_key=OLD,
-    new_key=NEW,
-    reason="yearly",
-    cancel_requested_by="bert",
-    waiting_for=("the IAM role to be authorized", "more"),
-    error=Problem(code="x", detail="the policy was refused"),
 )
 KEY = Key(
     arn=OLD,
@@ -69,13 +48,11 @@ KEY = Key(
     proof_digest="d" * 64,
     reasons=(Reason(kind="snapshots", text="3 snapshots of main need it"),),
 )
-ROTATION_KINDS = [kind for kind in NoticeKind if kind.startswith("rotation_")]
 
 
 def all_notices(name: str):
     project = replace(PROJECT, name=name)
     yield reminder(project, (-1, 0), NOW)
-    yield from (rotation_news(kind, project, ROTATION, NOW) for kind in ROTATION_KINDS)
     yield drift(project, "key_changed_by_hand", "its key was changed.", NOW)
     yield atlas_unreachable(project, "503", NOW)
     yield key_is_safe(KEY)
@@ -149,57 +126,6 @@ def test_a_rung_is_spoken_once_a_cycle_and_anew_when_the_due_date_moved():
 
     assert first == repeated
     assert len({first, moved, next_cycle}) == 3
-
-
-@pytest.mark.parametrize(
-    ("kind", "words"),
-    [
-        (NoticeKind.ROTATION_STARTED, ("has been requested", "anna", "yearly", "What to do")),
-        (NoticeKind.ROTATION_DEPLOYING, ("is being deployed", f"do not disable or delete {OLD}", str(NEW))),
-        (NoticeKind.ROTATION_DEPLOYED, ("is done", str(NEW), f"Keep the old key {OLD}")),
-        (NoticeKind.ROTATION_CANCELLED, ("was cancelled", "bert", str(OLD))),
-        (NoticeKind.ROTATION_BLOCKED, ("waits for a person", "the IAM role to be authorized; more", "mend this")),
-        (NoticeKind.ROTATION_FAILED, ("failed", "the policy was refused", f"is not used: {NEW}", "What to do")),
-    ],
-)
-def test_news_of_a_rotation_say_what_happened_and_what_to_do(kind, words):
-    notice = rotation_news(kind, PROJECT, ROTATION, NOW)
-
-    assert [word for word in words if word not in notice.text] == []
-    assert notice.text.startswith("Key rotation of Shop")
-    assert (notice.kind, notice.key_id, notice.recipients) == (kind, NEW.key_id, ("team@example.com",))
-    assert notice.detail == {"rotation_id": "r1", "state": "deploying", "old_key": str(OLD), "new_key": str(NEW)}
-
-
-def test_news_before_a_new_key_exists_are_about_the_old_one():
-    notice = rotation_news(NoticeKind.ROTATION_FAILED, PROJECT, replace(ROTATION, new_key=None, error=None), NOW)
-
-    assert (notice.key_id, notice.detail["new_key"]) == (OLD.key_id, "")
-    assert "Why: unknown" in notice.text
-    assert "A new key was made" not in notice.text
-
-
-def test_a_rotation_requested_without_a_reason_says_so():
-    notice = rotation_news(NoticeKind.ROTATION_STARTED, PROJECT, replace(ROTATION, reason=""), NOW)
-
-    assert "Reason: none given" in notice.text
-
-
-def test_a_deployed_rotation_names_the_paused_clusters():
-    paused = rotation_news(
-        NoticeKind.ROTATION_DEPLOYED, PROJECT, replace(ROTATION, paused_clusters=("attic", "zoo")), NOW
-    )
-    none = rotation_news(NoticeKind.ROTATION_DEPLOYED, PROJECT, ROTATION, NOW)
-
-    assert "still on the old key: attic, zoo." in paused.text
-    assert "aused" not in none.text
-
-
-def test_a_rotation_that_waits_for_something_else_is_told_again():
-    other = replace(ROTATION, waiting_for=("the key to be enabled",))
-    ids = {rotation_news(NoticeKind.ROTATION_BLOCKED, PROJECT, r, NOW).notice_id for r in (ROTATION, other)}
-
-    assert len(ids) == 2
 
 
 @pytest.mark.parametrize(("project", "key_id"), [(PROJECT, OLD.key_id), (replace(PROJECT, key=None), None)])

@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any
 
 from chalicelib.usecases.ports import Outside
+from chalicelib.wiring import at_once
 
 PER_ATLAS_CALL, PER_AWS_CALL = 0.100, 0.020
 SILENT = {"latest_date"}
@@ -95,7 +96,7 @@ def slowed(outside: Outside, path: Path) -> Outside:
     for port in fields(outside):
         if port.name in {"keys", "roles"}:
             changes[port.name] = each(getattr(outside, port.name), slow_aws)
-    return replace(outside, **changes)
+    return replace(outside, at_once=at_once, **changes)
 
 
 def _requests(port: object, name: str) -> int:

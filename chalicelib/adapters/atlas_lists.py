@@ -101,11 +101,12 @@ def read_pages(http: AtlasHttp, call: Call, rows: Rows[Row]) -> Iterator[list[Ro
     for _ in range(READINGS):
         reading = _read_once(http, call, rows, kept=earlier is not None)
         lack = reading.lack
-        agrees = reading.pages == 1 or reading.digest() == earlier
+        digest = reading.digest()
+        agrees = reading.pages == 1 or digest == earlier
         if agrees and not lack:
             yield from reading.results()
             return
-        earlier = reading.digest()
+        earlier = digest
         del reading  # before the next one grows
     raise _incomplete(call, lack) if lack else _unstable(call)
 

@@ -14,6 +14,7 @@ from chalicelib.domain.arn import principal
 from chalicelib.domain.records import Deletion, Key, KeyState, Project, Reason
 from chalicelib.domain.records import DeletionState as State
 from chalicelib.domain.refusals import No, Refusal
+from chalicelib.domain.retention import never_served
 from chalicelib.domain.rotation import IllegalTransition
 
 
@@ -58,6 +59,8 @@ APPROVE_WITHIN = timedelta(hours=72)
 """How long a request may wait for another person."""
 
 DEFAULT_QUARANTINE_DAYS = 7
+COMPENSATION = "keyturn"
+"""Who takes back what a rotation left behind."""
 _IN_USE = frozenset({KeyState.CURRENT, KeyState.DEPLOYING})
 
 
@@ -92,6 +95,25 @@ def open_deletion(key: Key, projects: tuple[Project, ...], *, requester: str, re
         quarantine_days=quarantine_days(projects),
         reason=reason,
         next_look_at=now + APPROVE_WITHIN,
+    )
+
+
+def open_compensation(key: Key, now: datetime) -> Deletion | None:
+    """Take back a key that was made for a rotation that gave up and never served; None for any other key."""
+    if not (never_served(key) and is_safe(key)) or key.deletion_id is not None or key.proof_digest is None:
+        return None
+    return Deletion(
+        deletion_id=hashlib.sha256(f"{key.arn}\ncompensation\n{now.isoformat()}".encode()).hexdigest()[:16],
+        arn=key.arn,
+        state=State.APPROVED,
+        digest=key.proof_digest,
+        requested_by=COMPENSATION,
+        requested_at=now,
+        expires_at=now + APPROVE_WITHIN,
+        quarantine_days=0,
+        reason="it was made for a rotation that gave up, and no settings ever named it",
+        compensation=True,
+        next_look_at=now,
     )
 
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chalicelib.domain.observed import Cluster, Encryption, Settings
-from chalicelib.domain.records import Rotation
+from chalicelib.domain.records import Rotation, RotationState
 
 SOAK = timedelta(minutes=30)
 LOOK_EVERY = timedelta(minutes=5)
 
-BANNER = "key rotation is being deployed: do not disable or delete {old_key} until this is over"
+BANNER = "key rotation is being deployed: do not disable or delete {leaving} until this is over"
+_ON_THEIR_WAY = frozenset({RotationState.DEPLOYING, RotationState.ROLLING_BACK, RotationState.RETURNING})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,5 +75,8 @@ def _unrest(settings: Settings, clusters: Iterable[Cluster], *, shows_new_key: b
 
 
 def banner(rotation: Rotation) -> str | None:
-    """The warning to show while a swap is on its way through the clusters, None otherwise."""
-    return BANNER.format(old_key=rotation.old_key) if rotation.state == "deploying" else None
+    """The warning to show while a swap is on its way through the clusters, there or back; None otherwise."""
+    if rotation.state not in _ON_THEIR_WAY:
+        return None
+    leaving = rotation.new_key if rotation.state == RotationState.RETURNING else rotation.old_key
+    return BANNER.format(leaving=leaving)

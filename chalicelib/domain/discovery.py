@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from chalicelib.domain.alarm import INVALID_TEXT, KEY_INVALID
 from chalicelib.domain.arn import KeyArn, locate_key
 from chalicelib.domain.coverage import Coverage
 from chalicelib.domain.key_life import be_replaced, take_up
@@ -29,6 +30,8 @@ class Seen:
     role_id: str | None
     role_arn: str | None
     threshold_days: int | None
+    missing: tuple[str, ...] = ()
+    """Permissions that the key's policy does not give Atlas' role."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,9 +87,10 @@ def _describe(project: Project, seen: Seen) -> Project:
 
 
 def _last_rotation(project: Project, seen: Seen) -> datetime | None:
-    if seen.rotated is None:
-        return project.rotated_by_kms_at
-    return max(seen.rotated.dates, default=None)
+    """The later of what KMS lists and what is known: KMS set to rotate by itself lists nothing for its first period."""
+    dates = seen.rotated.dates if seen.rotated is not None else ()
+    known = () if project.rotated_by_kms_at is None else (project.rotated_by_kms_at,)
+    return max((*dates, *known), default=None)
 
 
 def _adopt(project: Project, seen: Seen, now: datetime) -> Project:
@@ -150,6 +154,14 @@ def _drifts(known: Project | None, seen: Seen) -> Iterable[tuple[str, str]]:
                 ),
             )
     if settings.enabled and settings.valid is False:
-        yield "key_invalid", "Atlas finds its key invalid and will shut its clusters down: restore the key at once."
+        yield KEY_INVALID, INVALID_TEXT
+    if seen.missing:
+        yield (
+            "grant_removed",
+            (
+                f"the policy of its key {seen.key} does not give {seen.role_arn} {', '.join(seen.missing)} any more:"
+                " mend the policy at once."
+            ),
+        )
     if seen.described is not None and seen.described.status is not KeyStatus.ENABLED:
         yield "key_not_enabled", f"its current key {seen.key} is {seen.described.status} in KMS: enable it at once."

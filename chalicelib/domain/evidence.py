@@ -3,12 +3,14 @@
 Snapshots are counted as they stream by, so that memory does not grow with their number.
 """
 
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Any
 
 from chalicelib.domain.arn import parse_key_id
-from chalicelib.domain.observed import BackupSchedule, Cluster, Encryption, Settings, Snapshot
+from chalicelib.domain.observed import BackupSchedule, Cluster, Encryption, KeyUse, Settings, Snapshot
 from chalicelib.domain.records import Key
 
 
@@ -25,6 +27,7 @@ class Tally:
     """What the snapshots of one cluster say of one key.
 
     `unidentified` have no key id, or one that belongs to no key we know; `unfinished` are queued or running.
+    `by_key` counts every snapshot under the key id that it names, empty for none.
     """
 
     read: int = 0
@@ -35,42 +38,85 @@ class Tally:
     unfinished: int = 0
     failed: int = 0
     last_expiry: datetime | None = None
+    newest: datetime | None = None
+    """When the youngest snapshot of this key was made."""
+    by_key: tuple[tuple[str, int], ...] = ()
 
 
 def tally(
     so_far: Tally, snapshots: Iterable[Snapshot], *, key_id: str, known: frozenset[str], encrypted: bool
 ) -> Tally:
     """Count a stream of snapshots on top of what was counted; `known` are all key ids we can name."""
+    count = _Count(so_far)
     for snapshot in snapshots:
-        so_far = _count(so_far, snapshot, key_id=key_id, known=known, encrypted=encrypted)
-    return so_far
+        count.add(snapshot, key_id=key_id, known=known, encrypted=encrypted)
+    return count.tally()
 
 
-def _count(so_far: Tally, snapshot: Snapshot, *, key_id: str, known: frozenset[str], encrypted: bool) -> Tally:
-    named = None if snapshot.key is None else parse_key_id(snapshot.key)
-    so_far = replace(so_far, read=so_far.read + 1)
-    if named == key_id:
-        return _count_ours(so_far, snapshot)
-    if named in known:
-        return so_far
-    if snapshot.key is None and not encrypted:
-        return so_far
-    if snapshot.status in {"queued", "inProgress"}:
-        return replace(so_far, unfinished=so_far.unfinished + 1)
-    if snapshot.status == "failed":
-        return replace(so_far, failed=so_far.failed + 1)
-    return replace(so_far, unidentified=so_far.unidentified + 1)
-
-
-def _count_ours(so_far: Tally, snapshot: Snapshot) -> Tally:
-    expiries = [e for e in (so_far.last_expiry, snapshot.expires_at) if e is not None]
-    return replace(
-        so_far,
-        of_this_key=so_far.of_this_key + 1,
-        without_expiry=so_far.without_expiry + (snapshot.expires_at is None),
-        on_demand=so_far.on_demand + snapshot.on_demand,
-        last_expiry=max(expiries, default=None),
+def merge(one: Tally, other: Tally) -> Tally:
+    """What two lists of the same cluster say together."""
+    return Tally(
+        read=one.read + other.read,
+        of_this_key=one.of_this_key + other.of_this_key,
+        without_expiry=one.without_expiry + other.without_expiry,
+        on_demand=one.on_demand + other.on_demand,
+        unidentified=one.unidentified + other.unidentified,
+        unfinished=one.unfinished + other.unfinished,
+        failed=one.failed + other.failed,
+        last_expiry=_later(one.last_expiry, other.last_expiry),
+        newest=_later(one.newest, other.newest),
+        by_key=tuple(sorted((Counter(dict(one.by_key)) + Counter(dict(other.by_key))).items())),
     )
+
+
+class _Count:
+    """Counts in place: a list may be long, and values that are made anew for every snapshot cost more than reading."""
+
+    def __init__(self, so_far: Tally) -> None:
+        self._figures: dict[str, Any] = {field.name: getattr(so_far, field.name) for field in fields(so_far)}
+        self._by_key = Counter(dict(so_far.by_key))
+
+    def add(self, snapshot: Snapshot, *, key_id: str, known: frozenset[str], encrypted: bool) -> None:
+        named = None if snapshot.key is None else parse_key_id(snapshot.key)
+        figures = self._figures
+        figures["read"] += 1
+        self._by_key[named or ""] += 1
+        if named == key_id:
+            self._add_ours(snapshot)
+        elif named in known or (snapshot.key is None and not encrypted):
+            return
+        elif snapshot.status in {"queued", "inProgress"}:
+            figures["unfinished"] += 1
+        elif snapshot.status == "failed":
+            figures["failed"] += 1
+        else:
+            figures["unidentified"] += 1
+
+    def _add_ours(self, snapshot: Snapshot) -> None:
+        figures = self._figures
+        figures["of_this_key"] += 1
+        figures["without_expiry"] += snapshot.expires_at is None
+        figures["on_demand"] += snapshot.on_demand
+        figures["last_expiry"] = _later(figures["last_expiry"], snapshot.expires_at)
+        figures["newest"] = _later(figures["newest"], snapshot.created_at)
+
+    def tally(self) -> Tally:
+        return Tally(**{**self._figures, "by_key": tuple(sorted(self._by_key.items()))})
+
+
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    if one is None or other is None:
+        return one or other
+    return max(one, other)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jobs:
+    """What is being done with a cluster's snapshots, and what left Atlas: downloads need their key for ever."""
+
+    restores_running: int = 0
+    exports_running: int = 0
+    downloads: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +127,7 @@ class ClusterEvidence:
     alive: bool
     tally: Tally = Tally()
     schedule: BackupSchedule | None = None
+    jobs: Jobs = Jobs()
     unread: tuple[Unread, ...] = ()
 
     @property
@@ -97,6 +144,9 @@ class ProjectEvidence:
     settings: Settings | None
     open_rotation_keys: tuple[str, ...] = ()
     """Bare ids of the old and new key of the project's open rotation."""
+    drift: tuple[str, ...] = ()
+    """What is known to be wrong with the project's current key."""
+    attestation_wanted: bool = False
     clusters: tuple[ClusterEvidence, ...] = ()
     unread: tuple[Unread, ...] = ()
 
@@ -110,6 +160,8 @@ class Evidence:
     atlas_date: datetime | None
     projects: tuple[ProjectEvidence, ...]
     unread: tuple[Unread, ...] = ()
+    used: KeyUse | None = None
+    """The last use that KMS recorded; None where it would not say."""
 
     @property
     def now(self) -> datetime:

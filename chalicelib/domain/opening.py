@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from chalicelib.domain.arn import locate_key
@@ -18,7 +18,7 @@ from chalicelib.domain.records import (
     Strategy,
 )
 from chalicelib.domain.refusals import No, Refusal
-from chalicelib.domain.wording import rotation_news
+from chalicelib.domain.wording_rotation import rotation_news
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +28,16 @@ class RotationRequest:
     requested_by: str
     idempotency_key: str
     key: str | None = None
+    region: str | None = None
+    credentials_secret: str | None = None
     strategy: Strategy | None = None
+    period_days: int | None = None
     reason: str = ""
+    emergency: bool = False
 
     def fingerprint(self) -> str:
         """A digest of what is asked for; the same key with another fingerprint is another request."""
-        asked = {"key": self.key, "strategy": self.strategy, "reason": self.reason}
+        asked = {name: value for name, value in asdict(self).items() if name not in {"requested_by", "idempotency_key"}}
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
@@ -63,39 +67,78 @@ def refusals(project: Project, request: RotationRequest) -> tuple[Reason, ...]:
 def request_checks(project: Project, request: RotationRequest) -> tuple[Check, ...]:
     """The rules that the tracker alone can answer, each with its result."""
     covered = project.not_covered_because is None and project.key is not None
-    strategy = request.strategy or project.policy.strategy
     return (
         Check(
             name="covered",
             passed=covered,
             text="the project is covered" if covered else (project.not_covered_because or "its key is not known yet"),
         ),
-        Check(
-            name="strategy",
-            passed=strategy is Strategy.NEW_CMK,
-            text="a new CMK is made or accepted"
-            if strategy is Strategy.NEW_CMK
-            else f"the strategy {strategy} is not carried out yet: only new-cmk is",
-        ),
+        _fits_the_strategy(project, request),
         _wanted_key_check(project, request),
     )
 
 
+def _fits_the_strategy(project: Project, request: RotationRequest) -> Check:
+    strategy = request.strategy or project.policy.strategy
+    for_another_key = [n for n in ("key", "region", "credentials_secret") if getattr(request, n) is not None]
+    if strategy is not Strategy.NEW_CMK and for_another_key:
+        text = f"under {strategy} the key and the settings stay: leave out {', '.join(for_another_key)}"
+        return Check(name="strategy", passed=False, text=text)
+    if strategy is not Strategy.KMS_AUTOMATIC and request.period_days is not None:
+        return Check(name="strategy", passed=False, text="period_days belongs to the strategy kms-automatic")
+    if strategy is not Strategy.NEW_CMK and request.emergency:
+        text = f"{strategy} leaves what was encrypted readable with the same key: an emergency needs new-cmk"
+        return Check(name="strategy", passed=False, text=text)
+    said = "a new CMK is made or accepted" if strategy is Strategy.NEW_CMK else "KMS renews the key's material"
+    return Check(name="strategy", passed=True, text=said)
+
+
 def _wanted_key_check(project: Project, request: RotationRequest) -> Check:
-    if request.key is None:
-        return Check(name="wanted_key", passed=True, text="a new key will be created")
-    if "alias/" in request.key:
-        return Check(
-            name="wanted_key", passed=False, text="an alias can be pointed elsewhere unseen: give a key id or ARN"
-        )
+    text = _objection_to(request.key, project, request) if request.key is not None else None
+    if text is not None:
+        return Check(name="wanted_key", passed=False, text=text)
+    return Check(name="wanted_key", passed=True, text=request.key or "a new key will be created")
+
+
+def _objection_to(named: str, project: Project, request: RotationRequest) -> str | None:
+    if "alias/" in named:
+        return "an alias can be pointed elsewhere unseen: give a key id or ARN"
     if project.key is None:
-        return Check(name="wanted_key", passed=False, text="the project's present key is not known")
-    wanted = locate_key(request.key, account=project.key.account, region=project.key.region)
+        return "the project's present key is not known"
+    wanted = locate_key(named, account=project.key.account, region=request.region or project.key.region)
     if wanted is None:
-        return Check(name="wanted_key", passed=False, text="it is neither a key id nor a full key ARN")
-    if wanted.key_id == project.key.key_id:
-        return Check(name="wanted_key", passed=False, text="it is the project's current key")
-    return Check(name="wanted_key", passed=True, text=f"{wanted} is named well")
+        return "it is neither a key id nor a full key ARN"
+    if request.region not in {None, wanted.region}:
+        return f"the key lives in {wanted.region}, not in {request.region}"
+    if wanted.key_id == project.key.key_id and wanted.region == project.key.region:
+        return None if request.credentials_secret is not None else "it is the project's current key"
+    return None
+
+
+def intended(project: Project, request: RotationRequest, now: datetime) -> Rotation:
+    """The rotation that a request asks for, before anybody opens it; raises Refusal while the key is not known."""
+    if project.key is None:
+        raise Refusal(No.CONFLICT, f"the present key of {project.name} is not known yet")
+    strategy = request.strategy or project.policy.strategy
+    automatic = strategy is Strategy.KMS_AUTOMATIC
+    return Rotation(
+        rotation_id=rotation_id(project.project_id, request.idempotency_key),
+        project_id=project.project_id,
+        state=RotationState.REQUESTED,
+        strategy=strategy,
+        requested_by=request.requested_by,
+        requested_at=now,
+        fingerprint=request.fingerprint(),
+        old_key=project.key,
+        old_key_since=project.key_since,
+        reason=request.reason,
+        wanted_key=request.key,
+        region=request.region,
+        credentials_secret=request.credentials_secret,
+        period_days=(request.period_days or project.policy.automatic_period_days) if automatic else None,
+        emergency=request.emergency,
+        next_look_at=now,
+    )
 
 
 def open_rotation(project: Project, request: RotationRequest, now: datetime) -> tuple[Rotation, Change]:
@@ -108,21 +151,9 @@ def open_rotation(project: Project, request: RotationRequest, now: datetime) -> 
             rotation_id=project.open_rotation,
         )
     reasons = refusals(project, request)
-    if reasons or project.key is None:
+    if reasons:
         raise Refusal(No.CONFLICT, "; ".join(reason.text for reason in reasons), reasons)
-    rotation = Rotation(
-        rotation_id=rotation_id(project.project_id, request.idempotency_key),
-        project_id=project.project_id,
-        state=RotationState.REQUESTED,
-        strategy=Strategy.NEW_CMK,
-        requested_by=request.requested_by,
-        requested_at=now,
-        fingerprint=request.fingerprint(),
-        old_key=project.key,
-        reason=request.reason,
-        wanted_key=request.key,
-        next_look_at=now,
-    )
+    rotation = intended(project, request, now)
     return rotation, Change(
         records=(replace(project, open_rotation=rotation.rotation_id), rotation),
         notices=(rotation_news(NoticeKind.ROTATION_STARTED, project, rotation, now),),

@@ -20,6 +20,12 @@ def document(seen: Evidence, reasons: tuple[Reason, ...]) -> Proof:
             "reasons": [asdict(reason) for reason in reasons],
             "projects": [asdict(project) for project in seen.projects],
             "clean_since": _text(seen.key.clean_since),
+            "attestation": {
+                "by": seen.key.attested_by,
+                "at": _text(seen.key.attested_at),
+                "says": seen.key.attestation,
+            },
+            "last_use_known_to_kms": asdict(seen.used) if seen.used is not None else None,
         },
         sort_keys=True,
         default=_text,

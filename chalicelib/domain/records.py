@@ -7,7 +7,7 @@ by scanning. A `version` of 0 marks a record that was never saved.
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from chalicelib.domain.arn import KeyArn
 
@@ -42,11 +42,15 @@ class Policy:
     ladder: tuple[int, ...] = (-30, -14, -7, -1, 0, 1, 7)
     mode: Mode = Mode.REMIND
     strategy: Strategy = Strategy.NEW_CMK
+    automatic_period_days: int = 365
+    """Every how many days KMS is told to rotate by itself under the strategy `kms-automatic`."""
     kms_role_arn: str | None = None
     recipients: tuple[str, ...] = ()
     quarantine_days: int = 7
     guard: GuardMode = GuardMode.CANCEL
     delete_foreign_keys: bool = False
+    attestation_always: bool = False
+    """Whether a person must vouch for every key, not only where Atlas shows copies or downloads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +108,9 @@ class RotationState(StrEnum):
     PREPARING = "preparing"
     SWAPPING = "swapping"
     DEPLOYING = "deploying"
+    RENEWING = "renewing"
+    ROLLING_BACK = "rolling_back"
+    RETURNING = "returning"
     DEPLOYED = "deployed"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -111,7 +118,7 @@ class RotationState(StrEnum):
 
     @property
     def terminal(self) -> bool:
-        """Whether nothing more will happen."""
+        """Whether nothing more will happen by itself; what is deployed a person may still roll back."""
         return self in {self.DEPLOYED, self.FAILED, self.CANCELLED, self.ROLLED_BACK}
 
 
@@ -147,9 +154,26 @@ class Rotation:
     fingerprint: str
     """Digest of the request body: the same idempotency key with another body is another request."""
     old_key: KeyArn
+    old_key_since: datetime | None = None
+    """When the old key's cycle began: it goes on from there after a rollback."""
     reason: str = ""
     wanted_key: str | None = None
     """The operator's own key as written; None to have one created."""
+    region: str | None = None
+    """The AWS region that the next key is wanted in; None for that of the old key."""
+    credentials_secret: str | None = None
+    """The Secrets Manager id of an IAM user's credentials, for projects that still use one; never their value."""
+    period_days: int | None = None
+    """Every how many days KMS is to rotate by itself; None for other strategies."""
+    emergency: bool = False
+    """The old key may be known to others: what stays readable with it is listed once the new one is deployed."""
+    principal: str | None = None
+    """The ARN of the IAM role or user that Atlas comes as, seen in the preflight."""
+    role_id: str | None = None
+    condition: dict[str, Any] | None = None
+    """Under which the old key's policy lets the principal in: the next key's policy carries it over."""
+    creation_begun_at: datetime | None = None
+    """From when on a key may exist that nobody has recorded: an answer was lost, or a process died on its way."""
     new_key: KeyArn | None = None
     created_by_us: bool = False
     alias: str | None = None
@@ -159,10 +183,23 @@ class Rotation:
     attempts: int = 0
     """Temporary failures in a row, for the back-off."""
     cancel_requested_by: str | None = None
+    rollback_requested_by: str | None = None
     patch_sent_at: datetime | None = None
     """Written before the settings are changed: after a crash it says that a change may be on its way."""
     first_refused_at: datetime | None = None
     """Since when Atlas refuses the new key because IAM has not caught up yet."""
+    refusal: Problem | None = None
+    """What Atlas answered to the change of settings; believed only when the settings read back agree."""
+    renewals_before: int | None = None
+    """On-demand rotations of the key before this one was asked for: after a crash one more says that it was."""
+    renewal_sent_at: datetime | None = None
+    """Written before KMS is asked to renew the key's material."""
+    evidence: tuple[str, ...] = ()
+    """What KMS showed at the end: its own rotations of the key."""
+    still_readable: str | None = None
+    """Digest of the stored list of snapshots that the old key opens, written in an emergency."""
+    untidy: bool = False
+    """Ended before the swap, and a key made for it may not have been visible then: one more look is owed."""
     swapped_at: datetime | None = None
     settled_since: datetime | None = None
     """Since when every running encrypted cluster has been seen at rest, looked at without a break."""
@@ -175,8 +212,8 @@ class Rotation:
 
     @property
     def due(self) -> datetime | None:
-        """When the next step is owed, None when the rotation has ended."""
-        return None if self.state.terminal else self.next_look_at
+        """When the next step is owed, None when the rotation has ended and left nothing behind."""
+        return None if self.state.terminal and not self.untidy else self.next_look_at
 
 
 class KeyState(StrEnum):
@@ -216,6 +253,8 @@ class ClusterTally:
     cluster_id: str
     snapshots: int
     last_expiry: datetime | None = None
+    newest: datetime | None = None
+    """When its youngest snapshot was made."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,6 +300,8 @@ class Key:
     reasons: tuple[Reason, ...] = ()
     clusters: tuple[ClusterTally, ...] = ()
     swept_at: datetime | None = None
+    last_used_at: datetime | None = None
+    """The last use that KMS recorded: a use is a warning, silence is no proof."""
     clean_since: datetime | None = None
     """The first of an unbroken row of sweeps that found nothing that needs the key."""
     safe_since: datetime | None = None
@@ -312,6 +353,8 @@ class Deletion:
     expires_at: datetime
     quarantine_days: int = 7
     reason: str = ""
+    compensation: bool = False
+    """The key was made for a rotation that gave up, and never served: nobody's approval is asked to take it back."""
     approved_by: str | None = None
     approved_at: datetime | None = None
     called_off_by: str | None = None
@@ -339,6 +382,8 @@ class NoticeKind(StrEnum):
     ROTATION_FAILED = "rotation_failed"
     ROTATION_BLOCKED = "rotation_blocked"
     ROTATION_CANCELLED = "rotation_cancelled"
+    ROTATION_ROLLED_BACK = "rotation_rolled_back"
+    STILL_READABLE = "still_readable"
     DRIFT = "drift"
     KEY_SAFE = "key_safe"
     KEY_NEEDED_AGAIN = "key_needed_again"

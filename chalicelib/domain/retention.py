@@ -11,18 +11,26 @@ from datetime import datetime, timedelta
 from chalicelib.domain.arn import parse_key_id
 from chalicelib.domain.deployment import SOAK, judge_deployment
 from chalicelib.domain.evidence import Evidence, ProjectEvidence
+from chalicelib.domain.observed import BackupSchedule
 from chalicelib.domain.records import ClusterTally, Key, KeyState, Reason
 
 MARGIN = timedelta(hours=24)
 """How far clocks may be apart, and how long a clean sweep must be confirmed by a second one."""
 
-LOOK_AT_LEAST_EVERY = timedelta(days=7)
+LONG_RETENTION = timedelta(days=366)
+"""A snapshot kept for longer than this is called out."""
+
+MARGIN_UNUSED = timedelta(hours=1)
+"""The same for a key of our own that no settings ever named: no snapshot can have been made with it."""
+
+LOOK_AT_LEAST_EVERY = timedelta(days=30)
 LOOK_AGAIN = timedelta(hours=24)
 _SOON = timedelta(hours=1)
 
-PASSING = "unfinished_snapshots"
-"""Passes within the hour and is most often a snapshot made with the next key: while it lasts the key stays, but
-what earlier sweeps found is not forgotten for it."""
+UNFINISHED, RUNNING_JOBS = "unfinished_snapshots", "running_jobs"
+PASSING = frozenset({UNFINISHED, RUNNING_JOBS})
+"""What passes by itself and most often concerns the next key: while it lasts the key stays, but what earlier sweeps
+found is not forgotten for it."""
 
 Rule = Callable[[Evidence], Iterable[Reason]]
 
@@ -84,6 +92,8 @@ def snapshots_need_it(seen: Evidence) -> Iterable[Reason]:
             continue
         until = None if cluster.tally.without_expiry else cluster.tally.last_expiry
         when = f"the last expires {until:%Y-%m-%d}" if until else "not all of them expire"
+        if until is not None and until > seen.now + LONG_RETENTION:
+            when += ", more than a year from now"
         on_demand = f", {cluster.tally.on_demand} of them on demand" if cluster.tally.on_demand else ""
         yield Reason(
             kind="snapshots",
@@ -110,7 +120,7 @@ def snapshots_unfinished(seen: Evidence) -> Iterable[Reason]:
     """A snapshot that is queued or running shows its key only once it is complete; a failed one may never."""
     for project_id, cluster in seen.clusters():
         for kind, count, how in (
-            (PASSING, cluster.tally.unfinished, "queued or running"),
+            (UNFINISHED, cluster.tally.unfinished, "queued or running"),
             ("failed_snapshots", cluster.tally.failed, "failed, with no key shown"),
         ):
             if count:
@@ -145,9 +155,11 @@ def point_in_time_window(seen: Evidence) -> Iterable[Reason]:
 
 def name_used_again(seen: Evidence) -> Iterable[Reason]:
     """Snapshots are listed by cluster name: a name used again may hide those of the deleted cluster."""
+    ids = {(project_id, c.cluster.name): c.cluster.cluster_id for project_id, c in seen.clusters()}
     for project_id, cluster in seen.clusters():
         shown = cluster.schedule.cluster_id if cluster.schedule is not None else None
-        if shown is not None and shown != cluster.cluster.cluster_id:
+        mine = cluster.cluster.cluster_id
+        if shown not in {None, mine} or ids[project_id, cluster.cluster.name] != mine:
             yield Reason(
                 kind="name_reused",
                 text=f"the name {cluster.cluster.name} belongs to two clusters: their snapshots cannot be told apart",
@@ -156,19 +168,85 @@ def name_used_again(seen: Evidence) -> Iterable[Reason]:
             )
 
 
-def region_copies(seen: Evidence) -> Iterable[Reason]:
-    """Copies in other regions have a retention of their own that no list shows: a person must vouch."""
-    if seen.key.attested_at is not None:
+def jobs_running(seen: Evidence) -> Iterable[Reason]:
+    """A restore or export reads its snapshot, and decrypts it, until it ends."""
+    for project_id, cluster in seen.clusters():
+        for count, what in ((cluster.jobs.restores_running, "restores"), (cluster.jobs.exports_running, "exports")):
+            if count and cluster.encrypted:
+                yield Reason(
+                    kind=RUNNING_JOBS,
+                    text=f"{count} {what} from backups of {cluster.cluster.name} are running",
+                    project_id=project_id,
+                    cluster=cluster.cluster.name,
+                )
+
+
+def downloads(seen: Evidence) -> Iterable[Reason]:
+    """A downloaded snapshot needs its key for ever, and no list shows where it lies: a person must vouch."""
+    if seen.key.attested_at is not None or never_served(seen.key):
         return
     for project_id, cluster in seen.clusters():
-        if cluster.schedule is not None and cluster.schedule.copy_regions and cluster.encrypted:
+        if cluster.jobs.downloads and cluster.encrypted:
             yield Reason(
-                kind="region_copies",
-                text=f"{cluster.cluster.name} keeps copies in {cluster.schedule.copy_regions} other regions; no"
-                " list shows how long: look in Atlas and attest",
+                kind="downloads",
+                text=f"{cluster.jobs.downloads} snapshots of {cluster.cluster.name} were downloaded, and what was"
+                " downloaded stays encrypted: see that nobody needs it, and attest",
                 project_id=project_id,
                 cluster=cluster.cluster.name,
             )
+
+
+def attestation_wanted(seen: Evidence) -> Iterable[Reason]:
+    """Where the policy says so, nothing is free before a person has vouched for it."""
+    if seen.key.attested_at is not None or never_served(seen.key):
+        return
+    for project in seen.projects:
+        if project.attestation_wanted:
+            text = "the project's policy wants a person to vouch for what no list shows: attest"
+            yield Reason(kind="attestation", text=text, project_id=project.project_id)
+
+
+def region_copies(seen: Evidence) -> Iterable[Reason]:
+    """Copies in other regions may live longer than their originals, and no list shows them: a person must vouch."""
+    if never_served(seen.key):
+        return
+    since = seen.key.deployed_at or seen.key.replaced_at
+    for project_id, cluster in seen.clusters():
+        if cluster.schedule is None or not cluster.schedule.copy_regions or not cluster.encrypted:
+            continue
+        regions, longest = cluster.schedule.copy_regions, _longest_copy(cluster.schedule)
+        until = since + longest + MARGIN if since is not None else None
+        vouched, over = seen.key.attested_at is not None, until is not None and seen.now >= until
+        if vouched and over:
+            continue
+        how = "the last may live until then" if vouched else "no list shows them: look in Atlas and attest"
+        yield Reason(
+            kind="region_copies",
+            text=f"{cluster.cluster.name} keeps copies in {regions} other regions; {how}",
+            project_id=project_id,
+            cluster=cluster.cluster.name,
+            until=until if vouched else None,
+        )
+
+
+def _longest_copy(schedule: BackupSchedule) -> timedelta:
+    """How much longer than its original a copy may live: its own retention, where it has one."""
+    return timedelta(days=max((copy.longest_retention_days or 0 for copy in schedule.copies), default=0))
+
+
+def current_key_in_trouble(seen: Evidence) -> Iterable[Reason]:
+    """While the current key cannot be used, any older one may be the cure."""
+    for project in seen.projects:
+        invalid = project.settings is not None and project.settings.enabled and project.settings.valid is False
+        known = sorted(_TROUBLE & set(project.drift))
+        if invalid or known:
+            said = ", ".join(code.replace("_", " ") for code in known) or "Atlas finds it invalid"
+            yield Reason(
+                kind="drift", text=f"the project's current key is in trouble: {said}", project_id=project.project_id
+            )
+
+
+_TROUBLE = frozenset({"key_invalid", "key_not_enabled", "grant_removed"})
 
 
 def paused_since_before(seen: Evidence) -> Iterable[Reason]:
@@ -194,8 +272,12 @@ RULES: tuple[Rule, ...] = (
     snapshots_unfinished,
     point_in_time_window,
     name_used_again,
+    jobs_running,
+    downloads,
+    attestation_wanted,
     region_copies,
     paused_since_before,
+    current_key_in_trouble,
 )
 
 
@@ -209,16 +291,22 @@ def reasons_to_keep(seen: Evidence, now: datetime) -> tuple[Reason, ...]:
     found = needs(seen)
     if found:
         return found
-    since = seen.key.clean_since
-    if since is not None and now >= since + MARGIN:
+    since, margin = seen.key.clean_since, MARGIN_UNUSED if never_served(seen.key) else MARGIN
+    if since is not None and now >= since + margin:
         return ()
+    hours = int(margin.total_seconds() // 3600)
     return (
         Reason(
             kind="confirmation",
-            text="nothing needs it; a second clean sweep at least 24 hours after the first must confirm that",
-            until=(since or now) + MARGIN,
+            text=f"nothing needs it; a second clean sweep at least {hours} h after the first must confirm that",
+            until=(since or now) + margin,
         ),
     )
+
+
+def never_served(key: Key) -> bool:
+    """Whether it is a key of our own that was made for a rotation and never reached any settings."""
+    return key.state is KeyState.UNUSED and key.created_by_us
 
 
 def still_paused(seen: Evidence) -> tuple[str, ...]:
@@ -241,7 +329,7 @@ def judge(seen: Evidence) -> Key:
     reasons = reasons_to_keep(seen, now)
     kinds = {reason.kind for reason in reasons}
     clean = not kinds - {"confirmation"}
-    waits = kinds == {PASSING}
+    waits = bool(kinds) and kinds <= PASSING
     judged = replace(
         key,
         reasons=reasons,
@@ -252,10 +340,12 @@ def judge(seen: Evidence) -> Key:
                 cluster_id=cluster.cluster.cluster_id,
                 snapshots=cluster.tally.of_this_key,
                 last_expiry=cluster.tally.last_expiry,
+                newest=cluster.tally.newest,
             )
             for project_id, cluster in seen.clusters()
         ),
         swept_at=now,
+        last_used_at=seen.used.at if seen.used is not None else key.last_used_at,
         clean_since=key.clean_since if waits else (key.clean_since or now) if clean else None,
         safe_since=key.safe_since if waits else None if reasons else (key.safe_since or now),
         paused_clusters=still_paused(seen),
@@ -293,31 +383,19 @@ def _settle(seen: Evidence) -> Key:
 
 
 def next_sweep_at(key: Key, now: datetime) -> datetime | None:
-    """Sleep until something can have changed, a week at the most; a key in use or gone needs no sweep."""
+    """Sleep until the last reason passes, a month at the most: what Atlas tells meanwhile moves the look earlier."""
     if key.state in {KeyState.DELETED, KeyState.CURRENT, KeyState.DEPLOYING} or key.deletion_id is not None:
         return None
     kinds = {reason.kind for reason in key.reasons}
     if kinds & {"deploying"}:
         return now + SOAK
-    if kinds == {PASSING}:
+    if kinds and kinds <= PASSING:
         return now + _SOON
     untils = [reason.until for reason in key.reasons]
     if None in untils:
         return now + LOOK_AGAIN
     last = max((until for until in untils if until is not None), default=now + LOOK_AT_LEAST_EVERY)
     return min(max(last + timedelta(minutes=1), now + _SOON), now + LOOK_AT_LEAST_EVERY)
-
-
-def free_at(key: Key) -> datetime | None:
-    """The day the key comes free if nothing changes; None when that cannot be said."""
-    if key.safe_since is not None:
-        return key.safe_since
-    untils = [reason.until for reason in key.reasons]
-    if not untils or None in untils:
-        return None
-    last = max(until for until in untils if until is not None)
-    confirmed = [r for r in key.reasons if r.kind == "confirmation"]
-    return last if confirmed else last + MARGIN
 
 
 def _names(project: ProjectEvidence, key: Key) -> bool:

@@ -33,7 +33,7 @@ WINDOW_DAYS = 30
 _SAME = timedelta(minutes=1)
 """How far two spellings of one date may be apart."""
 
-_WAITS = frozenset({"unread", "confirmation", PASSING})
+_WAITS = frozenset({"unread", "confirmation"}) | PASSING
 _INVALID = "invalid_settings"
 
 
@@ -93,10 +93,10 @@ def _keep(deletion: Deletion, reasons: tuple[Reason, ...], now: datetime) -> Dec
 
 
 def quarantine_ends(deletion: Deletion) -> datetime | None:
-    """When the quarantine is over, at least a day after it began; None before it has begun."""
+    """When the quarantine is over, at least a day after it began but for a key that never served; None before it."""
     if deletion.quarantined_at is None:
         return None
-    return deletion.quarantined_at + timedelta(days=max(1, deletion.quarantine_days))
+    return deletion.quarantined_at + timedelta(days=0 if deletion.compensation else max(1, deletion.quarantine_days))
 
 
 def next_look(deletion: Deletion, now: datetime) -> datetime:

@@ -6,8 +6,7 @@ The id of a notice is made from what it is about, so that saying the same thing 
 import hashlib
 from datetime import datetime, timedelta
 
-from chalicelib.domain.deployment import banner
-from chalicelib.domain.records import Key, Notice, NoticeKind, Project, Rotation
+from chalicelib.domain.records import Key, Notice, NoticeKind, Project
 from chalicelib.domain.reminders import cycle_start, due_at, period_days
 
 _SUBJECT = 100
@@ -53,77 +52,6 @@ def reminder(project: Project, rungs: tuple[int, ...], now: datetime) -> Notice:
         rung=rungs[-1],
         recipients=project.policy.recipients,
     )
-
-
-def rotation_news(kind: NoticeKind, project: Project, rotation: Rotation, now: datetime) -> Notice:
-    """A rotation has begun, is being deployed, is done, failed, is blocked or was cancelled."""
-    headline, body = _rotation_words(kind, project, rotation)
-    return Notice(
-        notice_id=notice_id(kind, rotation.rotation_id, rotation.state, *rotation.waiting_for[:1]),
-        kind=kind,
-        subject=subject_line(f"Keyturn: {headline}"),
-        text=f"{headline[0].upper()}{headline[1:]} (project {project.project_id}).\n{body}",
-        created_at=now,
-        project_id=project.project_id,
-        key_id=(rotation.new_key or rotation.old_key).key_id,
-        recipients=project.policy.recipients,
-        detail={
-            "rotation_id": rotation.rotation_id,
-            "state": rotation.state,
-            "old_key": str(rotation.old_key),
-            "new_key": str(rotation.new_key or ""),
-        },
-    )
-
-
-def _rotation_words(kind: NoticeKind, project: Project, rotation: Rotation) -> tuple[str, str]:
-    match kind:
-        case NoticeKind.ROTATION_STARTED:
-            return (
-                f"key rotation of {project.name} has been requested",
-                (
-                    f"Requested by: {rotation.requested_by}\nReason: {rotation.reason or 'none given'}\n"
-                    "What to do: nothing; you will be told how it ends."
-                ),
-            )
-        case NoticeKind.ROTATION_DEPLOYING:
-            return (
-                f"key rotation of {project.name} is being deployed",
-                (
-                    f"Attention: {banner(rotation)}.\nNew key: {rotation.new_key}\n"
-                    "What to do: leave both keys alone until the next message."
-                ),
-            )
-        case NoticeKind.ROTATION_DEPLOYED:
-            paused = ", ".join(rotation.paused_clusters)
-            still = f"\nPaused clusters still on the old key: {paused}." if paused else ""
-            return (
-                f"key rotation of {project.name} is done",
-                (
-                    f"Every running cluster uses the new key {rotation.new_key}.{still}\n"
-                    f"Keep the old key {rotation.old_key}: snapshots still need it. You will be told when it is free."
-                ),
-            )
-        case NoticeKind.ROTATION_CANCELLED:
-            return (
-                f"key rotation of {project.name} was cancelled",
-                f"By: {rotation.cancel_requested_by}\nThe project keeps its key {rotation.old_key}.",
-            )
-        case NoticeKind.ROTATION_BLOCKED:
-            return (
-                f"key rotation of {project.name} waits for a person",
-                f"{'; '.join(rotation.waiting_for)}\nWhat to do: mend this; the rotation goes on by itself.",
-            )
-        case _:
-            problem = rotation.error.detail if rotation.error is not None else "unknown"
-            made = f"\nA new key was made and is not used: {rotation.new_key}." if rotation.new_key else ""
-            return (
-                f"key rotation of {project.name} failed",
-                (
-                    f"Why: {problem}\nThe settings name {rotation.old_key} or what a person chose.{made}\n"
-                    "What to do: mend the cause, then request the rotation again."
-                ),
-            )
 
 
 def drift(project: Project, code: str, text: str, now: datetime) -> Notice:

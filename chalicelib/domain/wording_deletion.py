@@ -12,6 +12,10 @@ from chalicelib.domain.retirement import quarantine_ends
 from chalicelib.domain.wording import day, notice_id, subject_line
 
 
+def _approver(deletion: Deletion) -> str:
+    return deletion.approved_by or "nobody: the key was made by Keyturn and never served"
+
+
 def deletion_requested(deletion: Deletion, key: Key, projects: tuple[Project, ...], now: datetime) -> Notice:
     """Somebody asks to delete a key, and another person must approve."""
     return _about_deletion(
@@ -38,7 +42,7 @@ def deletion_approved(deletion: Deletion, key: Key, projects: tuple[Project, ...
         projects,
         now,
         headline=f"deletion of key {key.arn.key_id} has been approved",
-        body=f"Requested by: {deletion.requested_by}\nApproved by: {deletion.approved_by}\n"
+        body=f"Requested by: {deletion.requested_by}\nApproved by: {_approver(deletion)}\n"
         f"Next: a fresh look at everything; if nothing needs the key it is disabled for"
         f" {deletion.quarantine_days} days.\n\n{_undo(deletion)}",
     )
@@ -68,7 +72,7 @@ def deletion_scheduled(deletion: Deletion, key: Key, projects: tuple[Project, ..
         now,
         headline=f"key {key.arn.key_id} will be deleted on {day(deletion.deletion_date)}",
         body=f"KMS deletes it for good on {_minute(deletion.deletion_date)}.\n"
-        f"Requested by: {deletion.requested_by}\nApproved by: {deletion.approved_by}\n\n{_undo(deletion)}",
+        f"Requested by: {deletion.requested_by}\nApproved by: {_approver(deletion)}\n\n{_undo(deletion)}",
     )
 
 
@@ -82,7 +86,7 @@ def key_deleted(deletion: Deletion, key: Key, projects: tuple[Project, ...], now
         now,
         headline=f"key {key.arn.key_id} is deleted",
         body=f"KMS does not know it any more; its deletion was scheduled for {day(deletion.deletion_date)}.\n"
-        f"Requested by: {deletion.requested_by}\nApproved by: {deletion.approved_by}\nProof: {deletion.digest}\n\n"
+        f"Requested by: {deletion.requested_by}\nApproved by: {_approver(deletion)}\nProof: {deletion.digest}\n\n"
         "What to do: nothing; the evidence stays.",
     )
 

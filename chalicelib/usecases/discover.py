@@ -9,6 +9,7 @@ from typing import TypeVar
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.coverage import judge_coverage
 from chalicelib.domain.discovery import Seen, changes, locate
+from chalicelib.domain.key_policy import UnreadablePolicy, missing_permissions
 from chalicelib.domain.observed import AtlasProject, KeyDescription, KeyRotations
 from chalicelib.domain.records import Change, Project
 from chalicelib.domain.wording import atlas_unreachable, drift
@@ -66,7 +67,7 @@ def _look(outside: Outside, found: AtlasProject, known: Project | None, now: dat
     region = settings.region or "us-east-1"
     account = keys_for(outside, project, region).account
     key = locate(settings, account=account, region=region)
-    described, rotated = _ask_kms(outside, project, key)
+    described, rotated, policy = _ask_kms(outside, project, key)
     return Seen(
         found=found,
         settings=settings,
@@ -77,16 +78,31 @@ def _look(outside: Outside, found: AtlasProject, known: Project | None, now: dat
         role_id=role_id,
         role_arn=role_arn,
         threshold_days=atlas.alert_threshold_days(found.project_id),
+        missing=_missing(policy, role_arn),
     )
 
 
 def _ask_kms(
     outside: Outside, project: Project, key: KeyArn | None
-) -> tuple[KeyDescription | None, KeyRotations | None]:
+) -> tuple[KeyDescription | None, KeyRotations | None, str | None]:
     if key is None:
-        return None, None
+        return None, None, None
     keys = keys_for(outside, project, key.region)
-    return _unless_it_fails(lambda: keys.describe(key)), _unless_it_fails(lambda: keys.rotations(key))
+    return (
+        _unless_it_fails(lambda: keys.describe(key)),
+        _unless_it_fails(lambda: keys.rotations(key)),
+        _unless_it_fails(lambda: keys.policy(key)),
+    )
+
+
+def _missing(policy: str | None, role_arn: str | None) -> tuple[str, ...]:
+    """What the key's policy does not give Atlas' role; what cannot be read is not known to be missing."""
+    if policy is None or role_arn is None:
+        return ()
+    try:
+        return missing_permissions(policy, role_arn)
+    except UnreadablePolicy:
+        return ()
 
 
 def _unless_it_fails(call: Callable[[], Answer]) -> Answer | None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.observed import (
@@ -32,7 +32,8 @@ from chalicelib.domain.observed import (
     Settings,
     Snapshot,
 )
-from chalicelib.domain.records import Change, Deletion, Key, Notice, Project, Proof, Rotation
+from chalicelib.domain.opening import RotationRequest
+from chalicelib.domain.records import Change, Check, Deletion, Key, Notice, Project, Proof, Rotation
 
 
 class OutsideError(Exception):
@@ -332,13 +333,24 @@ def _no_legacy_user(secret_id: str) -> LegacyUser:
     raise PermanentError(text, call="sts", code="not_furnished")
 
 
+def one_after_another(*calls: Callable[[], Any]) -> tuple[Any, ...]:
+    """Make several calls that do not depend on each other, here in order; gives their answers or the first error."""
+    return tuple(call() for call in calls)
+
+
+def _no_preview(_project_id: str, _request: RotationRequest) -> tuple[Check, ...]:
+    return ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outside:
     """All of the outside world that a verb may touch; built once by `wiring`.
 
     `keys(region, role_arn)` speaks to KMS in a region, in the account of the role or in our own for None;
     `roles(role_arn)` speaks to IAM in the same way. `legacy_user(secret_id)` tells whose credentials a
-    Secrets Manager secret holds; it raises an OutsideError where that cannot be told.
+    Secrets Manager secret holds; it raises an OutsideError where that cannot be told. `at_once` makes calls that
+    do not depend on each other, side by side where it can. `preview` has the checks of a rotation made that nobody
+    has opened, by somebody who may look at Atlas and KMS.
     """
 
     now: Callable[[], datetime]
@@ -348,5 +360,7 @@ class Outside:
     atlas: Callable[[str], Atlas]
     atlas_owner: Callable[[str], AtlasOwner]
     keys: Callable[[str, str | None], Keys]
+    at_once: Callable[..., tuple[Any, ...]] = one_after_another
+    preview: Callable[[str, RotationRequest], tuple[Check, ...]] = _no_preview
     roles: Callable[[str | None], Roles] = _no_roles
     legacy_user: Callable[[str], LegacyUser] = _no_legacy_user

@@ -47,8 +47,8 @@ from chalicelib.domain.wording_deletion import (
     key_rescued,
     rescue_stuck,
 )
+from chalicelib.usecases.gathering import gather_evidence
 from chalicelib.usecases.locate import keys_at, projects_of
-from chalicelib.usecases.observe import gather_evidence
 from chalicelib.usecases.ports import Conflict, Due, Keys, Outside, OutsideError, PermanentError, TemporaryError
 
 _log = logging.getLogger(__name__)
@@ -121,10 +121,15 @@ def _look(work: Work, gather: Gather) -> tuple[Work, Look]:
         look = _describe(work, look)
     if look.status is KeyStatus.GONE or work.deletion.called_off_by is not None:
         return work, look
-    evidence = gather(work.outside, work.key, work.now)
+    evidence = gather(work.outside, _as_judged(work), work.now)
     reasons = (*reasons_to_keep(evidence, work.now), *atlas_is_unwell(evidence))
     work = replace(work, proof=document(evidence, reasons))
     return work, replace(look, reasons=(*look.reasons, *reasons))
+
+
+def _as_judged(work: Work) -> Key:
+    """The key as its deletion was opened on it: one that never served has not served because it is disabled now."""
+    return replace(work.key, state=KeyState.UNUSED) if work.deletion.compensation else work.key
 
 
 def _describe(work: Work, look: Look) -> Look:

@@ -1,19 +1,18 @@
 """Shows: what the tracker holds, in the shapes that the API promises."""
 
+import json
 from datetime import datetime
 from typing import Any
 
+from chalicelib.domain.countdown import dollars_per_month, free_at, free_at_with, held_longest_by, used_since
 from chalicelib.domain.deployment import banner
 from chalicelib.domain.records import Deletion, Key, KeyState, Project, Reason, Rotation
 from chalicelib.domain.refusals import No, Refusal
 from chalicelib.domain.reminders import cycle_start, due_at, period_days
-from chalicelib.domain.retention import free_at
+from chalicelib.usecases.observe import all_of
 from chalicelib.usecases.ports import Outside
 
 Shape = dict[str, Any]
-
-DOLLARS_PER_KEY_MONTH = 1.0
-"""What AWS charges for a CMK that is not pending deletion (aws.amazon.com/kms/pricing)."""
 
 
 def show_projects(outside: Outside, cursor: str | None, limit: int) -> Shape:
@@ -42,17 +41,51 @@ def show_rotation(outside: Outside, project_id: str, rotation_id: str) -> Shape:
     rotation = outside.tracker.rotation(project_id, rotation_id)
     if rotation is None:
         raise Refusal(No.UNKNOWN, f"project {project_id} has no rotation {rotation_id}")
-    return rotation_shape(rotation)
+    return rotation_shape(rotation) | {"still_readable": _still_readable(outside, rotation)}
+
+
+def _still_readable(outside: Outside, rotation: Rotation) -> Shape | None:
+    """The stored list of what the old key still opens after an emergency."""
+    if rotation.still_readable is None:
+        return None
+    proof = outside.tracker.proof(rotation.old_key, rotation.still_readable)
+    return json.loads(proof.document) if proof is not None else None
 
 
 def show_keys(outside: Outside, cursor: str | None, limit: int) -> Shape:
-    """All keys, page by page."""
+    """All keys, page by page, and with the first page what all those cost that no project uses any more."""
     page = outside.tracker.keys(cursor, limit)
-    return {"items": [key_shape(key) for key in page.items], "next": page.next}
+    shown = {"items": [key_shape(key) for key in page.items], "next": page.next}
+    return shown if cursor is not None else shown | {"retiring": _what_retiring_keys_cost(outside)}
 
 
-def show_key(outside: Outside, key_id: str, account: str | None, region: str | None) -> Shape:
-    """One key by its bare id."""
+def _what_retiring_keys_cost(outside: Outside) -> Shape:
+    def pages(cursor: str | None) -> tuple[tuple[Key, ...], str | None]:
+        page = outside.tracker.keys(cursor, 100)
+        return page.items, page.next
+
+    retiring = [key for key in all_of(pages) if key.state not in {KeyState.CURRENT, KeyState.DEPLOYING}]
+    alive = [key for key in retiring if key.state is not KeyState.DELETED]
+    return {"keys": len(alive), "dollars_per_month": sum(dollars_per_month(key) for key in alive)}
+
+
+def show_key(
+    outside: Outside,
+    key_id: str,
+    *,
+    account: str | None = None,
+    region: str | None = None,
+    retention_days: int | None = None,
+) -> Shape:
+    """One key by its bare id; with `retention_days` also when it would come free under that retention."""
+    key = _key_named(outside, key_id, account, region)
+    if retention_days is None:
+        return key_shape(key)
+    what_if = {"retention_days": retention_days, "free_at": _time(free_at_with(key, retention_days))}
+    return key_shape(key) | {"what_if": what_if}
+
+
+def _key_named(outside: Outside, key_id: str, account: str | None, region: str | None) -> Key:
     found = [
         key
         for key in outside.tracker.keys_named(key_id)
@@ -63,7 +96,7 @@ def show_key(outside: Outside, key_id: str, account: str | None, region: str | N
     if len(found) > 1:
         places = ", ".join(f"account={key.arn.account}&region={key.arn.region}" for key in found)
         raise Refusal(No.INVALID, f"{key_id} names several keys; say which: {places}")
-    return key_shape(found[0])
+    return found[0]
 
 
 def show_deletion(outside: Outside, deletion_id: str) -> Shape:
@@ -106,11 +139,13 @@ def project_shape(project: Project, rotation: Rotation | None) -> Shape:
             "ladder": list(policy.ladder),
             "mode": policy.mode,
             "strategy": policy.strategy,
+            "automatic_period_days": policy.automatic_period_days,
             "kms_role_arn": policy.kms_role_arn,
             "recipients": list(policy.recipients),
             "quarantine_days": policy.quarantine_days,
             "guard": policy.guard,
             "delete_foreign_keys": policy.delete_foreign_keys,
+            "attestation_always": policy.attestation_always,
         },
     }
 
@@ -126,6 +161,12 @@ def rotation_shape(rotation: Rotation) -> Shape:
         "new_key": str(rotation.new_key) if rotation.new_key is not None else None,
         "requested_by": rotation.requested_by,
         "reason": rotation.reason,
+        "emergency": rotation.emergency,
+        "region": rotation.region,
+        "credentials_secret": rotation.credentials_secret,
+        "rollback_requested_by": rotation.rollback_requested_by,
+        "cancel_requested_by": rotation.cancel_requested_by,
+        "evidence": list(rotation.evidence),
         "waiting_for": list(rotation.waiting_for),
         "checks": [{"name": c.name, "passed": c.passed, "text": c.text} for c in rotation.checks],
         "error": {"code": rotation.error.code, "detail": rotation.error.detail} if rotation.error else None,
@@ -140,6 +181,7 @@ def rotation_shape(rotation: Rotation) -> Shape:
 def key_shape(key: Key) -> Shape:
     """A key as the API promises it: who needs it, until when, what it costs, and the proof when nobody does."""
     reasons = key.reasons or _standing_reasons(key)
+    longest = held_longest_by(key)
     return {
         "arn": str(key.arn),
         "key_id": key.arn.key_id,
@@ -154,6 +196,7 @@ def key_shape(key: Key) -> Shape:
                 "cluster": c.cluster,
                 "snapshots": c.snapshots,
                 "last_expiry": _time(c.last_expiry),
+                "newest": _time(c.newest),
             }
             for c in key.clusters
         ],
@@ -161,13 +204,21 @@ def key_shape(key: Key) -> Shape:
         "deployed_at": _time(key.deployed_at),
         "swept_at": _time(key.swept_at),
         "free_at": _time(free_at(key)),
-        "dollars_per_month": 0.0 if key.state in _FREE_OF_CHARGE else DOLLARS_PER_KEY_MONTH,
+        "held_longest_by": _reason(longest) if longest is not None else None,
+        "warnings": _warnings(key),
+        "dollars_per_month": dollars_per_month(key),
         "proof": {"digest": key.proof_digest, "at": _time(key.proof_at)} if key.proof_digest else None,
         "deletion_id": key.deletion_id,
     }
 
 
-_FREE_OF_CHARGE = {KeyState.PENDING_DELETION, KeyState.DELETED}
+def _warnings(key: Key) -> list[Shape]:
+    """What does not keep a key, and yet should make people look."""
+    used = used_since(key)
+    if used is None:
+        return []
+    text = f"KMS recorded a use of it on {used:%Y-%m-%d}, after its successor had reached every cluster"
+    return [{"kind": "used_since", "text": text, "at": _time(used)}]
 
 
 def _standing_reasons(key: Key) -> tuple[Reason, ...]:
@@ -194,6 +245,7 @@ def deletion_shape(deletion: Deletion) -> Shape:
         "requested_by": deletion.requested_by,
         "approved_by": deletion.approved_by,
         "called_off_by": deletion.called_off_by,
+        "compensation": deletion.compensation,
         "waiting_for": list(deletion.waiting_for),
         "quarantine_days": deletion.quarantine_days,
         "requested_at": _time(deletion.requested_at),

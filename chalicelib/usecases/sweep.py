@@ -2,14 +2,18 @@
 
 import logging
 from dataclasses import replace
+from datetime import datetime
 
+from chalicelib.domain.alarm import probe
+from chalicelib.domain.approval import open_compensation
 from chalicelib.domain.arn import KeyArn, parse_key_arn
+from chalicelib.domain.evidence import Evidence
 from chalicelib.domain.proof import document
-from chalicelib.domain.records import Change, Key, KeyState, Notice
-from chalicelib.domain.retention import judge
+from chalicelib.domain.records import AuditEntry, Change, Deletion, Key, KeyState, Notice
+from chalicelib.domain.retention import judge, never_served
 from chalicelib.domain.wording import key_is_needed_again, key_is_safe
-from chalicelib.usecases.observe import gather_evidence
-from chalicelib.usecases.ports import Outside
+from chalicelib.usecases.gathering import gather_evidence
+from chalicelib.usecases.ports import Conflict, Outside
 
 _log = logging.getLogger(__name__)
 
@@ -29,16 +33,42 @@ def sweep_key(outside: Outside, arn: KeyArn) -> Key | None:
     now = outside.now()
     evidence = gather_evidence(outside, key, now)
     judged = judge(evidence)
-    records: list[Key] = []
     proof = document(evidence, judged.reasons) if not judged.reasons else None
     if proof is not None:
         judged = _with_proof(judged, proof.digest)
-    records.append(judged)
+    compensation = open_compensation(judged, now)
+    if compensation is not None:
+        judged = replace(judged, deletion_id=compensation.deletion_id, next_sweep_at=None)
+    records = (judged, *(record for record in (proof, compensation) if record is not None))
     outside.tracker.commit(
-        Change(records=(*records, *([proof] if proof is not None else [])), notices=_news(key, judged))
+        Change(records=records, notices=_news(key, judged), audit=_trail(compensation) if compensation else ())
     )
     _log.info("swept %s: %d reasons to keep it", arn, len(judged.reasons))
+    _tell_what_is_invalid(outside, evidence, now)
     return judged
+
+
+def _trail(compensation: Deletion) -> tuple[AuditEntry, ...]:
+    entry = AuditEntry(
+        at=compensation.requested_at,
+        who=compensation.requested_by,
+        what="unused key is taken back",
+        subject=compensation.deletion_id,
+        why=compensation.reason,
+        after=compensation.state,
+    )
+    return (entry,)
+
+
+def _tell_what_is_invalid(outside: Outside, evidence: Evidence, now: datetime) -> None:
+    for seen in evidence.projects:
+        project = outside.tracker.project(seen.project_id)
+        alarm = probe(project, seen.settings, now) if project is not None else None
+        if alarm is not None:
+            try:
+                outside.tracker.commit(Change(records=(alarm.project,), notices=(alarm.notice,)))
+            except Conflict:
+                _log.info("project %s was written by somebody else; the next look tells", seen.project_id)
 
 
 _LEFT_ALONE = {KeyState.CURRENT, KeyState.DEPLOYING, KeyState.DELETED}
@@ -49,6 +79,8 @@ def _with_proof(key: Key, digest: str) -> Key:
 
 
 def _news(before: Key, after: Key) -> tuple[Notice, ...]:
+    if never_served(after):
+        return ()  # what becomes of it is told by the deletion that takes it back
     if after.safe_since is not None and before.safe_since is None:
         return (key_is_safe(after),)
     if after.safe_since is None and before.safe_since is not None:
