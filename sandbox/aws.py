@@ -18,6 +18,7 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.sqs.models import Message, Queue, sqs_backends
 
 from sandbox.aws_door import Door
+from sandbox.aws_functions import Function
 from sandbox.aws_people import Expired, People, User
 from sandbox.aws_post import Post
 from sandbox.aws_provision import Made, Template
@@ -66,6 +67,8 @@ class PretendAws:
         self._post = Post(clock.now)
         self._tables = Tables()
         self.kms = StrictKms(clock, identities=self._people, consistency_delay=consistency_delay)
+        self.functions: dict[str, Function] = {}
+        """What Lambda's Invoke reaches, by name."""
         self.admin = User(arn="", access_key_id="", secret_access_key="")
 
     def __enter__(self) -> Self:
@@ -78,7 +81,7 @@ class PretendAws:
             stack.enter_context(self._tables.corrected())
             stack.enter_context(self._post.copied())
             self.admin = self.create_user("account-administrator", _ADMINISTRATOR)
-            door = Door(self.kms, self._people, Tokens(now=self.clock.now), self._lock)
+            door = Door(self.kms, self._people, Tokens(now=self.clock.now), self.functions, self._lock)
             self.address = stack.enter_context(serving(door, self._port))
             self._stack = stack.pop_all()
         return self

@@ -14,14 +14,18 @@ from typing import Any, Protocol, Self
 
 import boto3
 
+import app as hall
 from chalicelib import wiring
+from sandbox import lambda_shapes
 from sandbox.aws import PretendAws, User
 from sandbox.clock import VirtualClock
+from sandbox.lambda_shapes import Context, Shape
 from sandbox.template import defaults_of, read_template
 
 START = datetime(2027, 1, 4, 6, tzinfo=UTC)
 """When a pretend world begins, unless somebody says otherwise."""
 
+_PREVIEW, _PREVIEW_SECONDS = "keyturn-preview", 20.0
 _EVERYTHING: dict[str, object] = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
@@ -119,6 +123,7 @@ class World:
             stack.enter_context(_environment(self._variables()))
             stack.enter_context(_furnished(self.start_functions))
             self.aws.kms.on_api_call = self.progress.kms_calls.append
+            self.aws.functions[_PREVIEW] = _preview
             self.stack = stack.pop_all()
         return self
 
@@ -179,7 +184,13 @@ class World:
             "ALERTS_TOPIC_ARN": self.resources["AlertsTopic"]["arn"],
             "ESCALATIONS_TOPIC_ARN": self.resources["EscalationsTopic"]["arn"],
             "EVENT_BUS_NAME": self.resources["EventBus"]["name"],
+            "PREVIEW_FUNCTION": _PREVIEW,
         }
+
+
+def _preview(event: Shape) -> Any:  # noqa: ANN401 - whatever JSON it answers
+    """What Lambda runs when the API asks for a preview."""
+    return lambda_shapes.run(hall.preview, event, Context(function_name=_PREVIEW, timeout_seconds=_PREVIEW_SECONDS))
 
 
 @contextmanager

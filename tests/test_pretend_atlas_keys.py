@@ -260,7 +260,8 @@ def test_a_project_cannot_begin_with_credentials_of_nobody(sandbox, key):
 def test_users_of_the_pretend_aws_sign_with_their_own_credentials():
     clock = VirtualClock(START)
     with PretendAws(clock) as aws:
-        user = aws.create_user("atlas", {"Version": "2012-10-17", "Statement": []})
+        nothing = {"Effect": "Allow", "Action": "sts:GetCallerIdentity", "Resource": "*"}
+        user = aws.create_user("atlas", {"Version": "2012-10-17", "Statement": [nothing]})
         made = aws.client("kms").create_key(Policy=policy_for(aws.account, atlas=False, user=user.arn))
         key, access = made["KeyMetadata"]["Arn"], User(user.access_key_id, user.secret_access_key)
         users = SignedUsers(aws.address, aws.secret_of)
