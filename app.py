@@ -24,8 +24,10 @@ QUEUE = "arn:aws:sqs:us-east-1:000000000000:placeholder"
 STREAM = "arn:aws:dynamodb:us-east-1:000000000000:table/placeholder/stream/placeholder"
 KMS_CALLS = {
     "source": ["aws.kms"],
-    "detail-type": ["AWS API Call via CloudTrail"],
-    "detail": {"eventName": ["ScheduleKeyDeletion", "DisableKey", "PutKeyPolicy", "DeleteAlias"]},
+    "$or": [
+        {"detail": {"eventName": ["ScheduleKeyDeletion", "DisableKey", "PutKeyPolicy", "DeleteAlias"]}},
+        {"detail-type": ["KMS CMK Deletion"]},
+    ],
 }
 
 
@@ -91,6 +93,14 @@ def guard(event: CloudWatchEvent) -> None:
     from chalicelib.usecases.guard import guard_key
 
     guard_key(wiring.outside(event.context), event.to_dict())
+
+
+@app.schedule("rate(12 hours)")
+def patrol(event: CloudWatchEvent) -> None:
+    """Look after every needed key as KMS has it: an event may have been missed."""
+    from chalicelib.usecases.guard import patrol_keys
+
+    metrics.add_metric("KeysPatrolled", "Count", patrol_keys(wiring.outside(event.context)))
 
 
 @app.on_dynamodb_record(stream_arn=STREAM, batch_size=10, starting_position="TRIM_HORIZON")

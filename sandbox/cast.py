@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sandbox.atlas import AtlasWorld, BackupPolicy
+from sandbox.atlas import AtlasWorld, BackupPolicy, PretendAtlas
 from sandbox.door import Api
 from sandbox.pretend import Embedded
 from sandbox.runner import Runner
@@ -29,6 +29,8 @@ class Stage:
 
     world: World
     atlas: AtlasWorld
+    server: PretendAtlas
+    """How Atlas is reached: its calls are counted there, and its faults ordered."""
     role_arn: str
 
     def make_key(self, name: str) -> str:
@@ -62,7 +64,7 @@ def stage(start: datetime = START, *, seed: int = 1) -> Iterator[Stage]:
     with World(embedded, start=start) as world:
         trust = {"Effect": "Allow", "Principal": {"AWS": _ATLAS}, "Action": "sts:AssumeRole"}
         role = world.aws.create_role("atlas", {"Version": "2012-10-17", "Statement": [trust]})
-        yield Stage(world=world, atlas=embedded.world, role_arn=role)
+        yield Stage(world=world, atlas=embedded.world, server=embedded.server, role_arn=role)
 
 
 def _policy(account: str, role_arn: str) -> dict[str, Any]:

@@ -18,12 +18,13 @@ _SECONDS = 10.0
 
 
 class Embedded:
-    """Makes the pretend Atlas of a world and keeps it at hand as `world`, for who tells a story in it."""
+    """Makes the pretend Atlas of a world and keeps it at hand as `world`, its server as `server`, for storytellers."""
 
     def __init__(self, *, seed: int = SEED, port: int = 0) -> None:
         self._seed = seed
         self._port = port
         self.world: AtlasWorld
+        self.server: PretendAtlas
 
     def __call__(self, outer: World) -> tuple[AtlasPlace, AtlasTime]:
         """Start it; it calls KMS as whichever principal a project names."""
@@ -34,10 +35,10 @@ class Embedded:
 
         users = SignedUsers(outer.aws.address, outer.aws.secret_of)
         self.world = AtlasWorld(outer.clock.now, kms, users=users, organization=ORGANIZATION, seed=self._seed)
-        server = outer.stack.enter_context(PretendAtlas(self.world, port=self._port))
+        self.server = outer.stack.enter_context(PretendAtlas(self.world, port=self._port))
         reader, owner = self.world.reader, self.world.owner
         place = AtlasPlace(
-            address=server.address,
+            address=self.server.address,
             organization=ORGANIZATION,
             reader=(reader.client_id, reader.client_secret),
             owner=(owner.client_id, owner.client_secret),

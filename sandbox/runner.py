@@ -37,7 +37,8 @@ class Runner:
         self._rhythms = Rhythms(world.progress, world.clock.now())
         self._batches = {one.name: one.batch_size for one in hall.app.event_sources if hasattr(one, "batch_size")}
         guard = next(one for one in hall.app.event_sources if one.name == "guard")
-        self._calls_guarded = frozenset(vars(guard)["event_pattern"]["detail"]["eventName"])
+        calls, _ = vars(guard)["event_pattern"]["$or"]
+        self._calls_guarded = frozenset(calls["detail"]["eventName"])
         self._sqs = world.aws.client("sqs")
         self._streams = world.aws.client("dynamodbstreams")
 

@@ -94,7 +94,7 @@ def test_a_request_is_bound_to_the_proof_and_expires_after_72_hours():
 
     assert deletion.state is DeletionState.REQUESTED
     assert (deletion.digest, deletion.expires_at) == ("d1", NOW + 3 * DAY)
-    assert deletion.due == deletion.expires_at
+    assert deletion.due == NOW
 
 
 @pytest.mark.parametrize(

@@ -272,6 +272,17 @@ def test_old_oplog_needs_the_old_key_until_the_window_is_over(sandbox, project, 
     assert [str(one.sealed.cmk.arn) for _, _, one in sandbox.world.every_oplog()] == [successor]
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_the_oplog_of_a_deleted_cluster_may_be_retained_with_its_backups(kept):
+    sandbox = Sandbox(habits=Habits(deleted_clusters_keep_oplog=kept))
+    project = sandbox.world.add_project("shop", key=sandbox.new_key(), role_arn=ROLE)
+    sandbox.world.add_cluster(project, "c", policies=NONE, point_in_time_days=3)
+
+    sandbox.world.delete_cluster(project, "c", retain_backups=True)
+
+    assert (list(sandbox.world.every_oplog()) != []) is kept
+
+
 def test_without_point_in_time_no_oplog_is_kept(sandbox, project):
     sandbox.world.add_cluster(project, "c", policies=NONE)
 

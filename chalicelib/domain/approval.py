@@ -34,6 +34,7 @@ TABLE: dict[tuple[State, Event], State] = {
     (State.REQUESTED, Event.APPROVED): State.APPROVED,
     (State.REQUESTED, Event.EXPIRED): State.EXPIRED,
     (State.REQUESTED, Event.CALLED_OFF): State.CALLED_OFF,
+    (State.REQUESTED, Event.NEED_FOUND): State.RESCUED,
     (State.APPROVED, Event.KEY_DISABLED): State.QUARANTINED,
     (State.APPROVED, Event.NEED_FOUND): State.RESCUED,
     (State.APPROVED, Event.CALLED_OFF): State.CALLED_OFF,
@@ -94,7 +95,7 @@ def open_deletion(key: Key, projects: tuple[Project, ...], *, requester: str, re
         expires_at=now + APPROVE_WITHIN,
         quarantine_days=quarantine_days(projects),
         reason=reason,
-        next_look_at=now + APPROVE_WITHIN,
+        next_look_at=now,
     )
 
 

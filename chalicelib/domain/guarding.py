@@ -6,9 +6,13 @@ from enum import StrEnum
 from typing import Any
 
 from chalicelib.domain.arn import KeyArn, locate_key, parse_key_arn
+from chalicelib.domain.observed import KeyStatus
 from chalicelib.domain.records import Deletion, GuardMode, Key, KeyState, Project
 from chalicelib.domain.records import DeletionState as State
 from chalicelib.domain.retirement import WINDOW_DAYS
+
+DELETED = "KeyDeleted"
+"""Our word for KMS' own event after a key is gone: too late for anything but telling."""
 
 DISABLE = "DisableKey"
 SCHEDULE = "ScheduleKeyDeletion"
@@ -36,8 +40,38 @@ class Act(StrEnum):
     BRING_BACK = "bring back"
 
 
+def unseen_call(arn: KeyArn, status: KeyStatus, now: datetime) -> KeyCall | None:
+    """What must have been called on a key that is in this state, where no event told; None for a healthy key."""
+    operation = {
+        KeyStatus.DISABLED: DISABLE,
+        KeyStatus.PENDING_DELETION: SCHEDULE,
+        KeyStatus.GONE: DELETED,
+    }.get(status)
+    if operation is None:
+        return None
+    return KeyCall(
+        event_id=f"patrol {now:%Y-%m-%d}",
+        operation=operation,
+        arn=arn,
+        actor="unknown: no event told of it; see CloudTrail",
+        account=arn.account,
+        window_days=0,
+    )
+
+
+def _read_deletion(event: dict[str, Any]) -> KeyCall | None:
+    """KMS says itself that a key is gone (detail type `KMS CMK Deletion`)."""
+    arn = _key_in({"requestParameters": {"keyId": _dict(event.get("detail")).get("key-id")}, **event}, event)
+    if arn is None:
+        return None
+    at = _moment(event.get("time"))
+    return KeyCall(event_id=str(event.get("id")), operation=DELETED, arn=arn, actor="KMS", account=arn.account, at=at)
+
+
 def read_call(event: dict[str, Any]) -> KeyCall | None:
     """Read an EventBridge event; None for what is no successful watched call on a key that it names."""
+    if event.get("source") == "aws.kms" and event.get("detail-type") == "KMS CMK Deletion":
+        return _read_deletion(event)
     detail = event.get("detail")
     if event.get("source") != "aws.kms" or not isinstance(detail, dict):
         return None
@@ -62,7 +96,7 @@ def decide(call: KeyCall, key: Key | None, deletion: Deletion | None, projects: 
     if key is None or not is_needed(key) or went_through_workflow(call, deletion):
         return Act.NOTHING
     if call.operation not in {DISABLE, SCHEDULE}:
-        return Act.TELL
+        return Act.TELL  # a policy or alias is for people to mend, and what is gone nobody brings back
     tell_only = any(p.policy.guard is GuardMode.TELL for p in projects)
     return Act.TELL if tell_only else Act.BRING_BACK
 

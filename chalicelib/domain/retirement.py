@@ -75,21 +75,24 @@ def decide(deletion: Deletion, look: Look) -> Decision:
         return Decision(step=Step.FINISH)
     if deletion.called_off_by is not None:
         return Decision(step=Step.CALL_OFF)
-    if deletion.state is State.REQUESTED:
-        over = look.now >= deletion.expires_at
-        return Decision(step=Step.EXPIRE) if over else Decision(step=Step.WAIT, look_at=deletion.expires_at)
+    if deletion.state is State.REQUESTED and look.now >= deletion.expires_at:
+        return Decision(step=Step.EXPIRE)
     reasons = (*look.reasons, *_records_say(deletion, look), *_kms_says(deletion, look))
     return _keep(deletion, reasons, look.now) if reasons else _go_on(deletion, look.now)
 
 
 def _keep(deletion: Deletion, reasons: tuple[Reason, ...], now: datetime) -> Decision:
-    waits = _WAITS | {_INVALID} if deletion.state is State.APPROVED else _WAITS
+    untouched = deletion.state in {State.REQUESTED, State.APPROVED}
+    waits = _WAITS | {_INVALID, "drift"} if untouched else _WAITS
     needs = tuple(reason for reason in reasons if reason.kind not in waits)
     if needs:
         return Decision(step=Step.RESCUE, reasons=needs)
     if _last_chance(deletion, now):
         return Decision(step=Step.RESCUE, reasons=reasons)
-    return Decision(step=Step.WAIT, reasons=reasons, look_at=now + UNREAD_WAITS)
+    look_at = now + UNREAD_WAITS
+    if deletion.state is State.REQUESTED:
+        look_at = min(look_at, deletion.expires_at)
+    return Decision(step=Step.WAIT, reasons=reasons, look_at=look_at)
 
 
 def quarantine_ends(deletion: Deletion) -> datetime | None:
@@ -117,6 +120,8 @@ def atlas_is_unwell(seen: Evidence) -> Iterable[Reason]:
 
 
 def _go_on(deletion: Deletion, now: datetime) -> Decision:
+    if deletion.state is State.REQUESTED:
+        return Decision(step=Step.WAIT, look_at=deletion.expires_at)
     if deletion.state is State.APPROVED:
         return Decision(step=Step.DISABLE)
     ends = quarantine_ends(deletion)

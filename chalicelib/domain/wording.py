@@ -28,12 +28,16 @@ def subject_line(text: str) -> str:
     return text.encode("ascii", "replace").decode()[:_SUBJECT]
 
 
+def _days(number: int) -> str:
+    return f"{number} day{'s' if number > 1 else ''}"
+
+
 def reminder(project: Project, rungs: tuple[int, ...], now: datetime) -> Notice:
     """A rotation is due soon, today, or overdue; rungs that were missed are told along."""
     due = due_at(project)
     assert due is not None  # noqa: S101 - rungs are owed only where a due date exists
     overdue = (now - due) // timedelta(days=1)
-    when = f"due in {-overdue} days" if now < due else ("due today" if overdue == 0 else f"overdue by {overdue} days")
+    when = f"due in {_days(-overdue)}" if now < due else ("due today" if not overdue else f"overdue by {_days(overdue)}")
     missed = f"\nEarlier reminders that could not be sent: {len(rungs) - 1}." if len(rungs) > 1 else ""
     return Notice(
         notice_id=notice_id("reminder", project.project_id, cycle_start(project), due, rungs[-1]),

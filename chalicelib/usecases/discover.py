@@ -12,6 +12,7 @@ from chalicelib.domain.discovery import Seen, changes, locate
 from chalicelib.domain.key_policy import UnreadablePolicy, missing_permissions
 from chalicelib.domain.observed import AtlasProject, KeyDescription, KeyRotations
 from chalicelib.domain.records import Change, Project
+from chalicelib.domain.rumours import EVENTS, asleep, listen_since, wake
 from chalicelib.domain.wording import atlas_unreachable, drift
 from chalicelib.usecases.locate import keys_for
 from chalicelib.usecases.observe import all_of, live_clusters, principal_of
@@ -53,7 +54,31 @@ def discover_project(outside: Outside, found: AtlasProject) -> Project | None:
     except OutsideError as problem:
         _log.warning("project %s could not be read: %s", found.project_id, problem.message)
         return _unreadable(outside, known, problem.message, now)
-    return _record(outside, seen, known, now)
+    recorded = _record(outside, seen, known, now)
+    _listen(outside, found, now)
+    return recorded
+
+
+def _listen(outside: Outside, found: AtlasProject, now: datetime) -> None:
+    """Have the sleeping keys of a project swept when its events say that something changed since their sweep."""
+    sleeping = asleep(outside.tracker.keys_of(found.project_id), now)
+    since = listen_since(sleeping)
+    if since is None:
+        return
+    for key in wake(sleeping, _events(outside, found, since), now):
+        try:
+            outside.tracker.commit(Change(records=(key,)))
+        except Conflict:
+            _log.info("key %s was written by somebody else just now", key.arn)
+
+
+def _events(outside: Outside, found: AtlasProject, since: datetime) -> tuple[datetime, ...] | None:
+    try:
+        heard = outside.atlas(found.organization).events(found.project_id, types=EVENTS, since=since)
+        return tuple(event.at for event in heard)
+    except OutsideError as problem:
+        _log.warning("the events of project %s could not be read: %s", found.project_id, problem.message)
+        return None
 
 
 def _look(outside: Outside, found: AtlasProject, known: Project | None, now: datetime) -> Seen:
@@ -116,7 +141,8 @@ def _unless_it_fails(call: Callable[[], Answer]) -> Answer | None:
 
 def _record(outside: Outside, seen: Seen, known: Project | None, now: datetime) -> Project | None:
     old_key = outside.tracker.key(known.key) if known is not None and known.key is not None else None
-    new_key = outside.tracker.key(seen.key) if seen.key is not None else None
+    same = known is not None and seen.key == known.key
+    new_key = old_key if same else outside.tracker.key(seen.key) if seen.key is not None else None
     news = changes(known, seen, old_key=old_key, new_key=new_key, now=now)
     if news.project == known and not news.keys:
         return known

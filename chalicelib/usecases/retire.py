@@ -115,7 +115,7 @@ def _step(work: Work, gather: Gather) -> Deletion:
 def _look(work: Work, gather: Gather) -> tuple[Work, Look]:
     """Ask KMS, then everything else, for what the present state needs to know."""
     look = Look(key=work.key, now=work.now)
-    if work.deletion.state is DeletionState.REQUESTED:
+    if work.deletion.state is DeletionState.REQUESTED and work.now >= work.deletion.expires_at:
         return work, look
     if kms_was_touched(work.deletion):
         look = _describe(work, look)

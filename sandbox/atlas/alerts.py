@@ -16,7 +16,11 @@ from sandbox.atlas.model import Project
 
 @dataclass(frozen=True, kw_only=True)
 class Webhook:
-    """Where alerts are sent to: `deliver` gets the raw body and the headers, signed where there is a secret."""
+    """Where alerts are sent to: `deliver` gets the raw body and the headers, signed where there is a secret.
+
+    It is called while the world is locked, so it must not wait for an answer from this Atlas: let it keep the
+    delivery for later.
+    """
 
     deliver: Callable[[bytes, dict[str, str]], object]
     secret: str | None = None

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from chalicelib.domain.arn import KeyArn
-from sandbox.atlas.answers import Body, links_to, zone_id
+from sandbox.atlas.answers import Body, links_to
 from sandbox.atlas.backups import next_snapshot_at
+from sandbox.atlas.cluster_answers import zone_id
 from sandbox.atlas.model import Cluster
 from sandbox.atlas.names import stamp
 from sandbox.atlas.policy import BackupPolicy, CopySetting

@@ -5,6 +5,7 @@ has appear together.
 """
 
 from collections.abc import Callable
+from operator import attrgetter
 
 from chalicelib.domain.arn import KeyArn
 from sandbox.atlas import backup_answers, job_answers
@@ -35,7 +36,7 @@ def _snapshots_of(asked: Asked, *, sharded: bool) -> list[Snapshot]:
     """List snapshots, the newest first."""
     backups = asked.world.backups
     found = [known for one in _named(asked) for known in backups.listed(one) if known.sharded == sharded]
-    return sorted(found, key=lambda known: (known.requested_at, known.snapshot_id), reverse=True)
+    return sorted(found, key=attrgetter("requested_at", "snapshot_id"), reverse=True)
 
 
 def _shower(asked: Asked) -> Callable[[Snapshot], Body]:

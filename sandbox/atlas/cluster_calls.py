@@ -1,6 +1,6 @@
 """Operations on clusters, flex ones in an API of their own."""
 
-from sandbox.atlas import answers
+from sandbox.atlas import cluster_answers
 from sandbox.atlas.answers import Body
 from sandbox.atlas.asked import Asked
 from sandbox.atlas.model import Cluster
@@ -27,19 +27,19 @@ def _clusters(asked: Asked) -> Body:
     known = [one for one in clusters if not one.deleted]
     if deleted_too:
         known += [one for one in clusters if one.deleted and not backups.gone(one)]
-    return asked.page(known, lambda one: answers.cluster(one, asked.world.ground.habits))
+    return asked.page(known, lambda one: cluster_answers.cluster(one, asked.world.ground.habits))
 
 
 def _cluster(asked: Asked) -> Body:
-    return answers.cluster(living(asked), asked.world.ground.habits)
+    return cluster_answers.cluster(living(asked), asked.world.ground.habits)
 
 
 def _status(asked: Asked) -> Body:
-    return answers.cluster_status(living(asked))
+    return cluster_answers.cluster_status(living(asked))
 
 
 def _flex_clusters(asked: Asked) -> Body:
-    return asked.page([one for one in asked.project.alive() if one.flex], answers.flex_cluster)
+    return asked.page([one for one in asked.project.alive() if one.flex], cluster_answers.flex_cluster)
 
 
 def _flex_cluster(asked: Asked) -> Body:
@@ -47,7 +47,7 @@ def _flex_cluster(asked: Asked) -> Body:
     if not cluster.flex:
         text = f"The cluster {cluster.name} is not a flex cluster."
         raise bad_request("CANNOT_USE_NON_FLEX_CLUSTER_IN_FLEX_API", text, cluster.name)
-    return answers.flex_cluster(cluster)
+    return cluster_answers.flex_cluster(cluster)
 
 
 OPERATIONS = (

@@ -32,6 +32,8 @@ class Habits:
     """Answers of some years ago lacked `valid`."""
     copies_keep_originals_listed: bool = False
     """Whether a snapshot stays in its list as long as a copy of it is kept elsewhere."""
+    deleted_clusters_keep_oplog: bool = False
+    """Whether retained backups include the oplog; it is documented for projects with a Backup Compliance Policy."""
     state_of_shut_down: str = "REPAIRING"
     """The `stateName` of a cluster that Atlas shut down because its key does not work."""
     state_of_deleted: str = "IDLE"

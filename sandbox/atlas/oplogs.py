@@ -68,4 +68,6 @@ class Oplogs:
         cluster.oplogs.append(OplogSlice(sealed=sealed, since=self._ground.now()))
 
     def _kept(self, cluster: Cluster, one: OplogSlice) -> bool:
+        if cluster.deleted and not self._ground.habits.deleted_clusters_keep_oplog:
+            return False
         return one.until is None or self._ground.now() < one.until + self.window_of(cluster)

@@ -113,8 +113,9 @@ class PretendAtlas:
             case "token_revoked":
                 self.tokens.revoke_all()
             case "late_effect":
-                operation, asked = self._let_in(route, request, raw)
-                self.world.ground.after(timedelta(seconds=fault.seconds), lambda: _do_late(operation, asked))
+                if route.operation is not None:
+                    operation, asked = self._let_in(route, request, raw)
+                    self.world.ground.after(timedelta(seconds=fault.seconds), lambda: _do_late(operation, asked))
                 raise _ordered(fault)
             case _:
                 pass

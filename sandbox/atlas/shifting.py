@@ -1,6 +1,7 @@
 """Lists that change while somebody reads them page by page."""
 
 from collections.abc import Mapping
+from operator import attrgetter
 
 from sandbox.atlas.world import AtlasWorld
 
@@ -29,7 +30,7 @@ class ShiftingPages:
             return
         self.rounds -= 1
         cluster = self._world.ground.cluster(self._project_id, self._cluster)
-        newest = sorted(cluster.snapshots.values(), key=lambda one: (one.requested_at, one.snapshot_id), reverse=True)
+        newest = sorted(cluster.snapshots.values(), key=attrgetter("requested_at", "snapshot_id"), reverse=True)
         for snapshot in newest[: self._delete]:
             self._world.backups.delete(cluster, snapshot)
         for _ in range(self._insert):

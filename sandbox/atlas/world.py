@@ -12,23 +12,22 @@ from sandbox.atlas.backups import Backups
 from sandbox.atlas.cmk import AccessKey, PrivateEndpoint
 from sandbox.atlas.deployment import Deployment
 from sandbox.atlas.encryption import Encryption
-from sandbox.atlas.estate import DEFAULT_POLICIES, SHARDS, add_role, new_cluster, new_project, reschedule, role_beside
+from sandbox.atlas.estate import add_role, new_project, role_beside
 from sandbox.atlas.ground import Ground
 from sandbox.atlas.habits import Habits
 from sandbox.atlas.jobs import Jobs
 from sandbox.atlas.keys import Keys, NoUsers, Users
 from sandbox.atlas.lags import Lags
-from sandbox.atlas.model import Cluster, Organization, Project, ServiceAccount
+from sandbox.atlas.model import Organization, Project, ServiceAccount
 from sandbox.atlas.oplogs import Oplogs
-from sandbox.atlas.policy import BackupPolicy, CopySetting
-from sandbox.atlas.refusals import bad_request
 from sandbox.atlas.validity import Validity
 from sandbox.atlas.world_backups import BackupsOfTheWorld
+from sandbox.atlas.world_clusters import ClustersOfTheWorld
 
 ORGANIZATION = "5f0000000000000000000a71"
 
 
-class AtlasWorld(BackupsOfTheWorld):
+class AtlasWorld(ClustersOfTheWorld, BackupsOfTheWorld):
     """The state of one organization on a virtual clock; share it between threads under `lock`.
 
     `kms` is KMS as roles call it; `users` is AWS as IAM users call it, for projects of `credentials`.
@@ -132,69 +131,6 @@ class AtlasWorld(BackupsOfTheWorld):
             self.projects[project.project_id] = project
             return project.project_id
 
-    def add_cluster(  # noqa: PLR0913 - a cluster has so many independent properties, each with a default
-        self,
-        project_id: str,
-        name: str,
-        *,
-        kind: Literal["REPLICASET", "SHARDED", "GEOSHARDED"] = "REPLICASET",
-        tier: str = "M10",
-        encrypted: bool = True,
-        backups: bool = True,
-        point_in_time_days: int | None = None,
-        policies: tuple[BackupPolicy, ...] = DEFAULT_POLICIES,
-        copies: tuple[CopySetting, ...] = (),
-        paused: bool = False,
-        regions: tuple[str, ...] = ("US_EAST_1",),
-    ) -> str:
-        """Make a cluster and give its id; M0, M2, M5 and FLEX have neither customer key nor backups.
-
-        The name of a deleted cluster may be used again; what is kept of the old one is then found under it too.
-        """
-        with self.lock:
-            project = self.ground.project(project_id)
-            if any(cluster.name == name for cluster in project.alive()):
-                raise bad_request("DUPLICATE_CLUSTER_NAME", f"There is a cluster {name} already.", name)
-            cluster = new_cluster(self.ground, project, name, kind=kind, tier=tier, regions=regions)
-            cluster.backups, cluster.paused = backups and cluster.dedicated, paused
-            reschedule(cluster, policies, point_in_time_days, copies)
-            if encrypted and cluster.dedicated:
-                self._encrypt(cluster, project)
-            self.oplogs.follow(cluster)
-            project.clusters[cluster.cluster_id] = cluster
-            self.ground.tell(project, "CLUSTER_CREATED", name)
-            self.backups.plan(cluster)
-            return cluster.cluster_id
-
-    def pause(self, project_id: str, name: str) -> None:
-        """Stop a cluster: it takes no snapshots and no new key until it runs again."""
-        with self.lock:
-            cluster = self.ground.cluster(project_id, name)
-            cluster.paused = True
-            self.deployment.halt(cluster)
-            self.backups.plan(cluster)
-
-    def resume(self, project_id: str, name: str) -> None:
-        """Start a paused cluster; it catches up with its project's key."""
-        with self.lock:
-            cluster = self.ground.cluster(project_id, name)
-            cluster.paused = False
-            self.deployment.catch_up(cluster)
-            self.backups.plan(cluster)
-
-    def delete_cluster(self, project_id: str, name: str, *, retain_backups: bool) -> None:
-        """Delete a cluster; its snapshots stay until they expire when they are retained."""
-        with self.lock:
-            project, cluster = self.ground.project(project_id), self.ground.cluster(project_id, name)
-            cluster.deleted = True
-            cluster.nodes = []
-            self.deployment.halt(cluster)
-            self.oplogs.follow(cluster)
-            self.backups.plan(cluster)
-            if not retain_backups:
-                del project.clusters[cluster.cluster_id]
-            self.ground.tell(project, "CLUSTER_DELETED", name)
-
     def switch_key_by_hand(self, project_id: str, key: str) -> None:
         """Change the project's key as somebody with a browser does; a Refusal is raised as the API answers it."""
         arn = parse_key_arn(key)
@@ -219,18 +155,6 @@ class AtlasWorld(BackupsOfTheWorld):
                 self.delete_cluster(project_id, cluster.name, retain_backups=False)
             del self.projects[project_id]
 
-    def decrypt_cluster(self, project_id: str, name: str) -> None:
-        """Take the customer key off one cluster; its old snapshots keep theirs."""
-        with self.lock:
-            self.deployment.decrypt(self.ground.cluster(project_id, name))
-
-    def convert_to_sharded(self, project_id: str, name: str) -> None:
-        """Make a sharded cluster of a replica set; its old snapshots stay in the list of replica sets."""
-        with self.lock:
-            cluster = self.ground.cluster(project_id, name)
-            cluster.kind, cluster.shards = "SHARDED", SHARDS
-            self.deployment.grow(cluster)
-
     def add_role(self, project_id: str, arn: str | None) -> str:
         """Offer Atlas a role for a project and give its id; without an ARN it is one that was not authorized yet."""
         with self.lock:
@@ -254,12 +178,6 @@ class AtlasWorld(BackupsOfTheWorld):
         else:
             block["roleId"] = add_role(self.ground, project, user_or_role or role_beside(arn)).role_id
         self.encryption.change(project, {"awsKms": block})
-
-    def _encrypt(self, cluster: Cluster, project: Project) -> None:
-        if project.other_provider is not None:
-            cluster.encryption = project.other_provider
-        elif project.encryption is not None:
-            self.deployment.encrypt(cluster)
 
 
 def _service_account(role: str, secrets: Random) -> ServiceAccount:
