@@ -95,10 +95,10 @@ def guard(event: CloudWatchEvent) -> None:
     guard_key(wiring.outside(event.context), event.to_dict())
 
 
-@app.schedule("rate(12 hours)")
+@app.schedule("rate(1 day)")
 def patrol(event: CloudWatchEvent) -> None:
     """Look after every needed key as KMS has it: an event may have been missed."""
-    from chalicelib.usecases.guard import patrol_keys
+    from chalicelib.usecases.patrol import patrol_keys
 
     metrics.add_metric("KeysPatrolled", "Count", patrol_keys(wiring.outside(event.context)))
 

@@ -112,6 +112,12 @@ class Tale:
         made = self.kms(region).create_key(Policy=json.dumps(document), **kind)
         return str(made["KeyMetadata"]["Arn"])
 
+    def replicate(self, primary: str, region: str) -> str:
+        """Make the twin of a multi-Region key in another region, with the policy of `make_key`."""
+        home, document = primary.split(":")[3], policy_for(self.world.aws.account, self.set_up.role_arn)
+        self.kms(home).replicate_key(KeyId=primary, ReplicaRegion=region, Policy=json.dumps(document))
+        return primary.replace(home, region)
+
 
 def policy_for(account: str, principal: str | None, actions: list[str] = USES, *more: dict[str, Any]) -> dict[str, Any]:
     """A key policy by which the account administers and a principal uses the key."""

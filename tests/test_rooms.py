@@ -14,9 +14,8 @@ NOUNS = {"chalicelib.domain.arn", "chalicelib.domain.observed", "chalicelib.doma
 PORTS = "chalicelib.usecases.ports"
 LOCATE = "chalicelib.usecases.locate"
 OBSERVE = "chalicelib.usecases.observe"
-SHARED_BY_VERBS = {
-    PORTS, LOCATE, OBSERVE, *(f"chalicelib.usecases.{name}" for name in ("gathering", "inspection", "publish")),
-}  # fmt: skip
+SHARED = ("answering", "gathering", "inspection", "locate", "observe", "ports", "publish")
+SHARED_BY_VERBS = {f"chalicelib.usecases.{name}" for name in SHARED}
 STEPS = {"chalicelib.usecases.rotate": "chalicelib.usecases.rotating"}
 """A verb whose steps fill a folder of their own."""
 

@@ -89,7 +89,7 @@ def test_a_day_that_is_not_known_is_said_to_be_so():
     [
         (NOW - 30 * DAY, "due in 30 days"),
         (NOW - 30 * DAY + timedelta(hours=1), "due in 30 days"),
-        (NOW - timedelta(hours=1), "due in 1 days"),
+        (NOW - timedelta(hours=1), "due in 1 day"),
         (NOW, "due today"),
         (NOW + timedelta(hours=23), "due today"),
         (NOW + 7 * DAY, "overdue by 7 days"),

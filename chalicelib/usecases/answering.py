@@ -1,0 +1,60 @@
+"""Answers a KMS call on a needed key, for guard and patrol alone: undoes it or tells, as the domain decides.
+
+The key comes back before anything is written. The notice is named by the event, so that the same event told twice
+is one notice.
+"""
+
+import logging
+from datetime import datetime
+
+from chalicelib.domain.guarding import Act, KeyCall, decide
+from chalicelib.domain.records import AuditEntry, Change, Key, Notice, Project
+from chalicelib.domain.wording_deletion import call_not_undone, call_told, key_brought_back
+from chalicelib.usecases.locate import keys_at, projects_of
+from chalicelib.usecases.ports import Conflict, Outside, OutsideError
+
+_log = logging.getLogger(__name__)
+
+
+def answer_call(outside: Outside, call: KeyCall, key: Key, now: datetime) -> None:
+    """Answer one call, in this invocation; a failing KMS raises its OutsideError after people were told."""
+    deletion = outside.tracker.deletion(key.deletion_id) if key.deletion_id is not None else None
+    projects = projects_of(outside, key)
+    match decide(call, key, deletion, projects):
+        case Act.TELL:
+            _tell(outside, call_told(call, key, projects, now), call, now, "call on a needed key seen")
+        case Act.BRING_BACK:
+            _bring_back(outside, call, key, projects, now)
+        case Act.NOTHING:
+            _log.info("%s on %s by %s is left alone", call.operation, call.arn, call.actor)
+
+
+def _bring_back(outside: Outside, call: KeyCall, key: Key, projects: tuple[Project, ...], now: datetime) -> None:
+    notice = key_brought_back(call, key, projects, now)
+    if outside.tracker.notice(notice.notice_id) is not None:
+        return
+    kms = keys_at(outside, key)
+    try:
+        kms.cancel_deletion(key.arn)
+        kms.enable(key.arn)
+    except OutsideError as problem:
+        cry = call_not_undone(call, key, projects, now, why=problem.message)
+        _tell(outside, cry, call, now, "call on a needed key could not be undone")
+        raise
+    _tell(outside, notice, call, now, "call on a needed key undone")
+
+
+def _tell(outside: Outside, notice: Notice, call: KeyCall, now: datetime, what: str) -> None:
+    entry = AuditEntry(
+        at=now,
+        who="keyturn guard",
+        what=what,
+        subject=call.arn.key_id,
+        why=f"{call.operation} by {call.actor} (event {call.event_id})",
+    )
+    try:
+        outside.tracker.commit(Change(records=(), notices=(notice,), audit=(entry,)))
+    except Conflict:
+        if outside.tracker.notice(notice.notice_id) is None:
+            raise
+        _log.info("event %s was told already", call.event_id)
