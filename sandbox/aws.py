@@ -94,6 +94,11 @@ class PretendAws:
     ) -> None:
         self._stack.close()
 
+    @property
+    def changes(self) -> tuple[int, int]:
+        """A value that is another one after every change to a key or to what people may do."""
+        return self.kms.changes, self._people.changes
+
     def create_user(self, name: str, policy: dict[str, object]) -> User:
         """Make an IAM user of the sandbox's account with one policy and one access key."""
         with self._lock:

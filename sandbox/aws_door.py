@@ -58,6 +58,7 @@ class Door:
         if invoked is not None:  # without the lock: the function asks for more of AWS before it answers
             return _raw(start_response, *invoke(self._functions, invoked, body))
         with self._lock:
+            self._count_change_of_iam(environ)
             refusal = self._refused_role(body, environ)
             if refusal is not None:
                 return _xml_error(start_response, *refusal)
@@ -66,6 +67,10 @@ class Door:
             if target == _TRANSACTION:
                 return self._transact(body, environ, start_response)
             return self._ask_aws(body, environ, start_response)
+
+    def _count_change_of_iam(self, environ: Environ) -> None:
+        credential = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
+        self._people.changes += credential is not None and credential[3] == "iam"
 
     def _ask_aws(self, body: bytes, environ: Environ, start_response: StartResponse) -> list[bytes]:
         try:

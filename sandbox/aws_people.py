@@ -47,6 +47,8 @@ class People:
         self._now = now
         self._account = account
         self._sessions: dict[str, AssumedRole] = {}
+        self.changes = 0
+        """How many calls to IAM there were: while it stays, nobody may do more or less than before."""
 
     @contextmanager
     def remembered(self) -> Iterator[None]:

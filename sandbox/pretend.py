@@ -34,7 +34,14 @@ class Embedded:
             return outer.aws.kms.call(operation, body, caller=caller, region=region)
 
         users = SignedUsers(outer.aws.address, outer.aws.secret_of)
-        self.world = AtlasWorld(outer.clock.now, kms, users=users, organization=ORGANIZATION, seed=self._seed)
+        self.world = AtlasWorld(
+            outer.clock.now,
+            kms,
+            users=users,
+            organization=ORGANIZATION,
+            seed=self._seed,
+            changes=lambda: outer.aws.changes,
+        )
         self.server = outer.stack.enter_context(PretendAtlas(self.world, port=self._port))
         reader, owner = self.world.reader, self.world.owner
         place = AtlasPlace(

@@ -32,6 +32,9 @@ _OPERATIONS: Mapping[str, Operation] = {
 }
 
 
+_CHANGE_NOTHING = ("Decrypt", "Describe", "Encrypt", "Generate", "Get", "List", "ReEncrypt", "Sign", "Verify")
+
+
 class StrictKms:
     """KMS in every account and Region, on a virtual clock; safe to share between threads.
 
@@ -56,6 +59,8 @@ class StrictKms:
         self.consistency_delay = consistency_delay
         self.rotation_takes = rotation_takes
         self.on_api_call = on_api_call
+        self.changes = 0
+        """How many calls have changed anything: while it stays, keys work as they did."""
 
     def call(self, operation: str, body: Mapping[str, object], *, caller: Caller, region: str) -> Answer:
         """Do one operation as `caller`; raises KmsError with AWS' code and text."""
@@ -65,6 +70,7 @@ class StrictKms:
         with self._lock:
             call = self._new_call(operation, body, caller, region)
             answer = _answer(call, known)
+            self.changes += not operation.startswith(_CHANGE_NOTHING)
             event = event_of(call, answer) if operation in RECORDED else None
         if event is not None and self.on_api_call is not None:
             self.on_api_call(event)

@@ -145,7 +145,8 @@ class FakeAtlas:
     """The organization. `calls` logs every call; `before_swap` and `after_swap` may change things or raise.
 
     An `after_swap` that raises is a lost answer: the settings have changed. With `delay_swaps` a swap shows
-    only after `settle()`. `credentials` are the secrets that hold an IAM user's credentials, by their ids; it
+    only after `settle()`; else it takes effect `effect_after` it was sent and is shown `shown_after` that.
+    `applied` lists the changes that took effect. `credentials` are the secrets that hold an IAM user's credentials, by their ids; it
     may stand in for STS as `legacy_user`. Any call can be made to `fail`, reading them as `credentials`.
     """
 
@@ -156,11 +157,14 @@ class FakeAtlas:
         self.before_swap: Hook | None = None
         self.after_swap: Hook | None = None
         self.delay_swaps = False
+        self.effect_after = self.shown_after = timedelta(0)
+        self.applied: list[tuple[str, str | None]] = []
         self.credentials = {CREDENTIALS: LegacyUser(access_key_id=ACCESS_KEY_ID, arn=USER_ARN)}
         self._now = now
         self._date: datetime | None = None
         self._failures: list[_Failure] = []
-        self._delayed: list[tuple[str, Settings]] = []
+        self._delayed: list[tuple[datetime, str, Settings]] = []
+        self._former: dict[str, tuple[datetime, Settings]] = {}
 
     def add(self, project_id: str = PROJECT, **changes: object) -> FakeProject:
         """Add a project and give it, to be changed."""
@@ -175,11 +179,15 @@ class FakeAtlas:
         """Make nothing fail any more."""
         self._failures.clear()
 
-    def settle(self) -> None:
-        """Let delayed swaps show."""
-        for project_id, settings in self._delayed:
-            self.world[project_id].settings = settings
-        self._delayed.clear()
+    def settle(self, until: datetime | None = None) -> None:
+        """Let delayed swaps take effect: all, or those whose time has come."""
+        for sent in tuple(self._delayed):
+            effect_at, project_id, settings = sent
+            if until is None or effect_at <= until:
+                self._delayed.remove(sent)
+                self._former[project_id] = (effect_at + self.shown_after, self.world[project_id].settings)
+                self.world[project_id].settings = settings
+                self.applied.append((project_id, settings.key))
 
     def projects(self) -> Iterator[AtlasProject]:
         self._begin("projects")
@@ -188,7 +196,9 @@ class FakeAtlas:
 
     def settings(self, project_id: str) -> Settings:
         self._begin("settings", project_id)
-        return self._project(project_id, f"GET /groups/{project_id}/encryptionAtRest").settings
+        now = self._project(project_id, f"GET /groups/{project_id}/encryptionAtRest").settings
+        shown_from, former = self._former.get(project_id, (self._now(), now))
+        return now if shown_from <= self._now() else former
 
     def roles(self, project_id: str) -> tuple[AtlasRole, ...]:
         self._begin("roles", project_id)
@@ -284,14 +294,16 @@ class FakeAtlas:
             legacy_access_key=user is not None,
             access_key_id=None if user is None else user.access_key_id,
         )
-        self._delayed.append((project_id, swapped))
+        self._delayed.append((self._now() + self.effect_after, project_id, swapped))
         if not self.delay_swaps:
-            self.settle()
+            self.settle(self._now())
         if self.after_swap is not None:
             self.after_swap(project_id, key)
 
     def _begin(self, call: str, *about: str) -> None:
         self.calls.append((call, *about))
+        if not self.delay_swaps:
+            self.settle(self._now())
         failure = next((f for f in self._failures if f.call == call and f.only in (None, *about)), None)
         if failure is None:
             self._date = self._now()

@@ -35,10 +35,12 @@ class _Kept:
 class FakeKeys:
     """`fail` makes the next call of a name raise; `calls` says what was asked, in order.
 
-    A rotation on demand is done `rotation_takes` after it was asked for.
+    A rotation on demand is done `rotation_takes` after it was asked for. A key is found by its tags only `listed_after`
+    its making: KMS' lists lag, look-ups of an alias do not.
     """
 
     rotation_takes = timedelta(minutes=2)
+    listed_after = timedelta(0)
 
     def __init__(self, now: Callable[[], datetime], account: str = "123456789012", region: str = "us-east-1") -> None:
         self.account = account
@@ -125,7 +127,7 @@ class FakeKeys:
     def find_by_rotation(self, rotation_id: str) -> KeyArn | None:
         self._begin("find_by_rotation")
         wanted = {"keyturn:owner": OWNER, "keyturn:rotation": rotation_id}.items()
-        carrying = (arn for arn, kept in self._kept.items() if wanted <= kept.tags.items())
+        carrying = (a for a, kept in self._kept.items() if wanted <= kept.tags.items() and self._is_listed(kept))
         return next((arn for arn in carrying if self._description(arn).status not in _LEAVING), None)
 
     def create(self, new: NewKey) -> KeyArn:
@@ -206,6 +208,10 @@ class FakeKeys:
         waiting = self._failures.get(call)
         if waiting:
             raise waiting.pop(0)
+
+    def _is_listed(self, kept: _Kept) -> bool:
+        made_at = kept.description.created_at
+        return made_at is None or made_at + self.listed_after <= self._now()
 
     def _description(self, arn: KeyArn) -> KeyDescription:
         kept = self._kept.get(arn)

@@ -7,12 +7,15 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
+from sandbox.aws import User
 from sandbox.cast import Stage, stage
 from sandbox.door import Answer
 from sandbox.runner import Runner
 
 SETTINGS = "PATCH /api/atlas/v2/groups/{groupId}/encryptionAtRest"
 """The one call by which Keyturn changes anything in Atlas, as the pretend Atlas counts it."""
+SETTINGS_PATH = "/groups/{}/encryptionAtRest$"
+"""The path of a project's settings, as faults look for it."""
 USES = ["kms:DescribeKey", "kms:Encrypt", "kms:Decrypt"]
 
 
@@ -86,13 +89,22 @@ class Tale:
         """How many changes of settings have arrived at Atlas, good and bad."""
         return self.set_up.server.calls[SETTINGS]
 
-    def kms(self, region: str = "us-east-1") -> Any:
-        return self.world.aws.client("kms", region=region)
+    def kms(self, region: str = "us-east-1", account: str | None = None) -> Any:
+        """KMS for an administrator, by default of our own account."""
+        user = None if account in {None, self.world.aws.account} else self._administrator_of(account)
+        return self.world.aws.client("kms", user, region)
+
+    def _administrator_of(self, account: str) -> User:
+        """Come into another account by the role that its organization's administrators have there."""
+        role = f"arn:aws:iam::{account}:role/OrganizationAccountAccessRole"
+        sts = self.world.aws.client("sts")
+        given = sts.assume_role(RoleArn=role, RoleSessionName="story")["Credentials"]
+        return User(arn=role, access_key_id=given["AccessKeyId"], secret_access_key=given["SecretAccessKey"])
 
     def state_of(self, arn: str) -> str:
         """What KMS says of a key, asked by an administrator."""
-        region = arn.split(":")[3]
-        return str(self.kms(region).describe_key(KeyId=arn)["KeyMetadata"]["KeyState"])
+        _, _, _, region, account, _ = arn.split(":")
+        return str(self.kms(region, account).describe_key(KeyId=arn)["KeyMetadata"]["KeyState"])
 
     def in_settings(self, project_id: str) -> str | None:
         return self.atlas.projects[project_id].key
@@ -105,12 +117,24 @@ class Tale:
             if one["attributes"]["kind"] == kind and project_id in {None, one["attributes"].get("project_id")}
         ]
 
-    def make_key(self, *, region: str = "us-east-1", policy: dict[str, Any] | None = None, **kind: object) -> str:
+    def make_key(
+        self,
+        *,
+        region: str = "us-east-1",
+        account: str | None = None,
+        policy: dict[str, Any] | None = None,
+        **kind: object,
+    ) -> str:
         """Make a key as the account's administrator, by default one that the project's role may use."""
-        account = self.world.aws.account
-        document = policy or policy_for(account, self.set_up.role_arn)
-        made = self.kms(region).create_key(Policy=json.dumps(document), **kind)
+        document = policy or policy_for(account or self.world.aws.account, self.set_up.role_arn)
+        made = self.kms(region, account).create_key(Policy=json.dumps(document), **kind)
         return str(made["KeyMetadata"]["Arn"])
+
+    def allow_role(self, name: str, *keys: str, effect: str = "Allow", actions: list[str] = USES) -> None:
+        """Write into a role's own IAM policy what it may do, or must not do, with keys."""
+        statement = {"Effect": effect, "Action": actions, "Resource": list(keys)}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        self.world.aws.client("iam").put_role_policy(RoleName=name, PolicyName="keys", PolicyDocument=document)
 
     def replicate(self, primary: str, region: str) -> str:
         """Make the twin of a multi-Region key in another region, with the policy of `make_key`."""

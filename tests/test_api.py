@@ -1,17 +1,39 @@
+"""The operators' door over the real table; here nobody looks ahead for it (test_api_preview.py has who does)."""
+
 import json
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from chalicelib import wiring
 from chalicelib.adapters.tracker import DynamoTracker
 from chalicelib.domain.arn import KeyArn
-from chalicelib.domain.records import Change, Key, KeyState, Project, Proof
+from chalicelib.domain.records import (
+    Change,
+    ClusterTally,
+    Key,
+    KeyState,
+    Project,
+    Proof,
+    Reason,
+    Rotation,
+    RotationState,
+    Strategy,
+)
 
 NOW = datetime(2027, 3, 1, 9, 30, tzinfo=UTC)
 CURRENT = KeyArn(account="123456789012", region="us-east-1", key_id="11111111-2222-3333-4444-555555555555")
 FREE = KeyArn(account="123456789012", region="us-east-1", key_id="99999999-2222-3333-4444-555555555555")
+DRAINING = KeyArn(account="123456789012", region="us-east-1", key_id="77777777-2222-3333-4444-555555555555")
 PROJECT = "64b0c0c0c0c0c0c0c0c0c0c0"
+KEPT = Reason(
+    kind="snapshots",
+    text="7 snapshots of ledger need it",
+    project_id=PROJECT,
+    cluster="ledger",
+    until=NOW + timedelta(days=365),
+)
 ALICE = "arn:aws:iam::123456789012:user/alice"
 BOB = "arn:aws:iam::123456789012:user/bob"
 
@@ -32,6 +54,7 @@ def door(aws, stack, table, monkeypatch):
         "ALERTS_TOPIC_ARN": stack["AlertsTopic"]["arn"],
         "ESCALATIONS_TOPIC_ARN": stack["EscalationsTopic"]["arn"],
         "EVENT_BUS_NAME": stack["EventBus"]["name"],
+        "PREVIEW_FUNCTION": "not-deployed",
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -44,6 +67,24 @@ def door(aws, stack, table, monkeypatch):
                     project_id="playground", name="toys", organization="o", seen_at=NOW, not_covered_because="M0 only"
                 ),
                 Key(arn=CURRENT, state=KeyState.CURRENT, projects=(PROJECT,), first_seen_at=NOW),
+                Key(
+                    arn=DRAINING,
+                    state=KeyState.RETIRING,
+                    projects=(PROJECT,),
+                    first_seen_at=NOW,
+                    swept_at=NOW,
+                    reasons=(KEPT,),
+                    clusters=(
+                        ClusterTally(
+                            project_id=PROJECT,
+                            cluster="ledger",
+                            cluster_id="5f" * 12,
+                            snapshots=7,
+                            last_expiry=KEPT.until,
+                            newest=NOW,
+                        ),
+                    ),
+                ),
                 Key(
                     arn=FREE,
                     state=KeyState.RETIRING,
@@ -109,8 +150,35 @@ class _Context:
         return 29_000
 
 
+@pytest.fixture
+def memory(aws, table):
+    """The tracker behind the door, for what other functions would have written."""
+    return DynamoTracker(aws.client("dynamodb"), table)
+
+
 def key_for(text):
     return {"idempotency-key": text}
+
+
+def keep_rotation(memory, *, state, **changes):
+    """Write a rotation as far as another function would have brought it; gives its path."""
+    rotation = Rotation(
+        rotation_id="r1",
+        project_id=PROJECT,
+        state=state,
+        strategy=Strategy.NEW_CMK,
+        requested_by=ALICE,
+        requested_at=NOW,
+        fingerprint="f",
+        old_key=CURRENT,
+        old_key_since=NOW,
+        **changes,
+    )
+    project = memory.project(PROJECT)
+    open_rotation = None if state.terminal else rotation.rotation_id
+    key = rotation.new_key or CURRENT
+    memory.commit(Change(records=(rotation, replace(project, open_rotation=open_rotation, key=key))))
+    return f"/v1/projects/{PROJECT}/rotations/r1"
 
 
 def test_health_needs_nothing(door):
@@ -166,6 +234,28 @@ def test_a_policy_is_changed_and_the_due_date_follows(door):
     assert answer["policy"]["mode"] == "rotate"
 
 
+def test_how_often_kms_rotates_and_whether_people_must_vouch_is_policy(door):
+    wanted = {"strategy": "kms-automatic", "automatic_period_days": 180, "attestation_always": True}
+    status, answer = door("PATCH", f"/v1/projects/{PROJECT}/policy", wanted)
+
+    assert status == 200
+    assert {name: answer["policy"][name] for name in wanted} == wanted
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("automatic_period_days", 30), ("automatic_period_days", None), ("attestation_always", "yes")],
+)
+def test_a_policy_that_kms_or_people_could_not_keep_is_refused_by_the_fields_name(door, field, value):
+    status, answer = door("PATCH", f"/v1/projects/{PROJECT}/policy", {field: value})
+    _, project = door("GET", f"/v1/projects/{PROJECT}")
+
+    assert status == 400
+    assert f"`$.{field}`" in answer["detail"]
+    assert project["policy"]["automatic_period_days"] == 365
+    assert project["policy"]["attestation_always"] is False
+
+
 def test_a_reminder_is_acknowledged_until_a_date(door):
     body = {"until": "2027-04-01T00:00:00Z", "comment": "after the release"}
     status, answer = door("POST", f"/v1/projects/{PROJECT}/acknowledgement", body)
@@ -203,7 +293,9 @@ def test_a_rotation_can_be_watched_and_given_up(door):
         ("playground", {}, 409),
         (PROJECT, {"key": "alias/mine"}, 409),
         (PROJECT, {"key": str(CURRENT)}, 409),
-        (PROJECT, {"strategy": "kms-on-demand"}, 409),
+        (PROJECT, {"strategy": "kms-on-demand", "key": str(FREE)}, 409),
+        (PROJECT, {"strategy": "kms-automatic", "emergency": True}, 409),
+        (PROJECT, {"strategy": "kms-on-demand", "period_days": 90}, 409),
     ],
 )
 def test_a_rotation_that_cannot_be_is_refused_at_once(door, project, body, status):
@@ -213,14 +305,132 @@ def test_a_rotation_that_cannot_be_is_refused_at_once(door, project, body, statu
     assert answer["detail"]
 
 
-def test_a_dry_run_shows_its_checks_and_opens_nothing(door):
+def test_a_dry_run_without_anybody_to_look_ahead_says_so_and_opens_nothing(door):
     path = f"/v1/projects/{PROJECT}/rotations"
     status, answer = door("POST", path, {"dry_run": True}, headers=key_for("five"))
     _, rotations = door("GET", path)
 
+    *known, unknown = answer["checks"]
     assert status == 200
-    assert [check["name"] for check in answer["checks"]] == ["covered", "strategy", "wanted_key"]
+    assert [check["name"] for check in known] == ["covered", "strategy", "wanted_key"]
+    assert (unknown["name"], unknown["passed"]) == ("preview", None)
+    assert "not-deployed" in unknown["text"]
     assert rotations["items"] == []
+
+
+def test_what_can_be_refused_without_looking_refuses_with_every_reason(door):
+    path = f"/v1/projects/{PROJECT}/rotations"
+    body = {"strategy": "kms-on-demand", "key": "alias/mine"}
+    status, answer = door("POST", path, body, headers=key_for("six"))
+    _, rotations = door("GET", path)
+
+    assert status == 409
+    assert [reason["kind"] for reason in answer["reasons"]] == ["strategy", "wanted_key"]
+    assert rotations["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("region", "eu west 1"),
+        ("region", ""),
+        ("credentials_secret", "payroll"),
+        ("credentials_secret", "keyturn/"),
+        ("period_days", 89),
+        ("period_days", 2561),
+        ("period_days", 90.5),
+        ("emergency", "yes"),
+        ("strategy", "new"),
+        ("key", ""),
+        ("dry_run", 1),
+    ],
+)
+def test_a_request_with_a_field_that_cannot_be_is_refused_by_the_fields_name(door, field, value):
+    path = f"/v1/projects/{PROJECT}/rotations"
+    status, answer = door("POST", path, {field: value}, headers=key_for("seven"))
+    _, rotations = door("GET", path)
+
+    assert status == 400
+    assert f"`$.{field}`" in answer["detail"]
+    assert rotations["items"] == []
+
+
+def test_a_request_says_all_that_it_asks_for(door):
+    body = {
+        "region": "EU_WEST_1",
+        "credentials_secret": "keyturn/legacy/payments",
+        "reason": "a leaver",
+        "emergency": True,
+    }
+    status, answer = door("POST", f"/v1/projects/{PROJECT}/rotations", body, headers=key_for("eight"))
+
+    assert status == 202
+    assert {name: answer[name] for name in body} == {**body, "region": "eu-west-1"}
+    assert answer["requested_by"] == ALICE
+
+
+@pytest.mark.parametrize("state", [RotationState.REQUESTED, RotationState.PREPARING])
+def test_before_the_swap_there_is_no_way_back_but_to_cancel(door, memory, state):
+    path = keep_rotation(memory, state=state)
+    status, answer = door("POST", f"{path}/rollback", {})
+    _, shown = door("GET", path)
+
+    assert status == 409
+    assert "cancel" in answer["detail"]
+    assert shown["rollback_requested_by"] is None
+
+
+@pytest.mark.parametrize("state", [RotationState.DEPLOYING, RotationState.DEPLOYED])
+def test_while_the_new_key_is_deployed_and_after_it_the_way_back_is_open(door, memory, state):
+    path = keep_rotation(memory, state=state, new_key=FREE, swapped_at=NOW, patch_sent_at=NOW)
+    status, answer = door("POST", f"{path}/rollback", {}, caller=BOB)
+    _, project = door("GET", f"/v1/projects/{PROJECT}")
+
+    assert (status, answer["rollback_requested_by"]) == (202, BOB)
+    assert project["open_rotation"] == answer["rotation_id"]
+
+
+def test_a_rotation_that_has_failed_has_no_way_back(door, memory):
+    path = keep_rotation(memory, state=RotationState.FAILED)
+    status, answer = door("POST", f"{path}/rollback", {})
+
+    assert status == 409
+    assert "failed" in answer["detail"]
+
+
+def test_the_way_back_is_closed_once_the_old_key_is_on_its_way_to_deletion(door, memory):
+    path = keep_rotation(memory, state=RotationState.DEPLOYED, new_key=FREE, swapped_at=NOW, patch_sent_at=NOW)
+    memory.commit(Change(records=(replace(memory.key(CURRENT), state=KeyState.QUARANTINED),)))
+    status, answer = door("POST", f"{path}/rollback", {})
+
+    assert status == 409
+    assert "deletion" in answer["detail"]
+
+
+def test_a_rotation_shows_what_stays_readable_and_what_kms_showed(door, memory):
+    document = {"key": str(CURRENT), "counted": 1, "snapshots": [["ledger", "5f", None, None, True]]}
+    memory.commit(Change(records=(Proof(digest="c" * 64, at=NOW, arn=CURRENT, document=json.dumps(document)),)))
+    path = keep_rotation(
+        memory,
+        state=RotationState.DEPLOYED,
+        new_key=FREE,
+        emergency=True,
+        still_readable="c" * 64,
+        evidence=("rotated on demand on 2027-03-01",),
+    )
+    status, shown = door("GET", path)
+
+    assert status == 200
+    assert shown["still_readable"] == document
+    assert shown["evidence"] == ["rotated on demand on 2027-03-01"]
+    assert shown["emergency"] is True
+
+
+def test_a_rotation_without_an_emergency_lists_nothing_as_readable(door, memory):
+    _, shown = door("GET", keep_rotation(memory, state=RotationState.DEPLOYING, new_key=FREE))
+
+    assert shown["still_readable"] is None
+    assert shown["evidence"] == []
 
 
 def test_a_current_key_shows_why_it_must_stay(door):
@@ -229,6 +439,34 @@ def test_a_current_key_shows_why_it_must_stay(door):
     assert status == 200
     assert answer["safe_to_delete"] is False
     assert [reason["kind"] for reason in answer["reasons"]] == ["current"]
+
+
+def test_a_key_shows_when_it_would_come_free_under_a_shorter_retention(door):
+    _, as_it_is = door("GET", f"/v1/keys/{DRAINING.key_id}")
+    status, answer = door("GET", f"/v1/keys/{DRAINING.key_id}", query={"retention_days": "30"})
+
+    shortened = NOW + timedelta(days=30)
+    assert status == 200
+    assert answer["what_if"]["retention_days"] == 30
+    assert shortened <= datetime.fromisoformat(answer["what_if"]["free_at"]) < KEPT.until
+    assert answer["free_at"] == as_it_is["free_at"]
+    assert "what_if" not in as_it_is
+
+
+@pytest.mark.parametrize("days", ["0", "3651", "-1", "soon", "1.5", ""])
+def test_a_retention_that_is_no_number_of_days_is_refused_by_its_name(door, days):
+    status, answer = door("GET", f"/v1/keys/{DRAINING.key_id}", query={"retention_days": days})
+
+    assert status == 400
+    assert "retention_days" in answer["detail"]
+
+
+def test_the_first_page_of_keys_says_what_the_retiring_ones_cost(door):
+    _, first = door("GET", "/v1/keys", query={"limit": "1"})
+    _, second = door("GET", "/v1/keys", query={"limit": "1", "cursor": first["next"]})
+
+    assert first["retiring"] == {"keys": 2, "dollars_per_month": 2.0}
+    assert "retiring" not in second
 
 
 def test_a_needed_key_is_not_deleted(door):

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from chalicelib import wiring
+from chalicelib.settings import DEFAULTS
 from package.archive import archive_complaints, missing_compiled
 from package.rules import mixed_intrinsics, overlays_over_nothing, shared_roles, too_wide, wrong_functions
 from package.sources import lay
@@ -20,15 +22,17 @@ STAGE = CONFIG["stages"]["live"]
 TEMPLATE = read(ROOT / ".chalice" / "resources.yaml")
 RESOURCES = TEMPLATE["Resources"]
 
-TRIGGERS = {"schedule", "on_sqs_message", "on_dynamodb_record", "on_cw_event"}
+TRIGGERS = {"schedule", "on_sqs_message", "on_dynamodb_record", "on_cw_event", "lambda_function"}
 CONTRACT = {
     "discover",
     "remind",
+    "preview",
     "rotate",
     "track",
     "sweep",
     "retire",
     "guard",
+    "patrol",
     "announce",
     "relay",
     "api_handler",
@@ -46,7 +50,7 @@ def timeout(function: str) -> int:
 
 
 def triggered_functions() -> set[str]:
-    """The functions of app.py that an event of AWS wakes."""
+    """The functions of app.py that an event of AWS wakes, or that another function asks."""
     tree = ast.parse((ROOT / "app.py").read_text())
     return {
         node.name
@@ -55,6 +59,18 @@ def triggered_functions() -> set[str]:
         for decorator in node.decorator_list
         if isinstance(decorator, ast.Call) and getattr(decorator.func, "attr", "") in TRIGGERS
     }
+
+
+def batch_size(function: str) -> int:
+    """How many messages app.py has a function take at a time."""
+    (size,) = [
+        node.value.value
+        for found in ast.walk(ast.parse((ROOT / "app.py").read_text()))
+        if isinstance(found, ast.FunctionDef) and found.name == function
+        for node in ast.walk(found.decorator_list[0])
+        if isinstance(node, ast.keyword) and node.arg == "batch_size" and isinstance(node.value, ast.Constant)
+    ]
+    return int(size)
 
 
 def references(value: object) -> Iterator[str]:
@@ -131,7 +147,7 @@ def test_a_message_that_fails_five_times_is_laid_aside_alone(function: str, queu
     assert source["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
-@pytest.mark.parametrize("function", ["discover", "remind", "track", "retire", "relay", "guard"])
+@pytest.mark.parametrize("function", ["discover", "remind", "track", "retire", "relay", "guard", "patrol"])
 def test_what_a_rule_or_an_asynchronous_call_cannot_get_done_is_laid_aside(function: str):
     properties = RESOURCES[logical_id(function)]["Properties"]
     (rule,) = properties["Events"].values()
@@ -178,8 +194,41 @@ def test_every_function_is_told_the_names_of_what_it_uses():
     }  # fmt: skip
 
 
+def test_the_door_alone_is_told_whom_to_ask_for_a_preview():
+    told = {name for name, found in RESOURCES.items() if "PREVIEW_FUNCTION" in json.dumps(found)}
+
+    assert told == {"APIHandler"}
+    assert RESOURCES["APIHandler"]["Properties"]["Environment"]["Variables"] == {"PREVIEW_FUNCTION": {"Ref": "Preview"}}
+
+
+def test_every_setting_comes_from_the_template():
+    everywhere = set(TEMPLATE["Globals"]["Function"]["Environment"]["Variables"])
+
+    assert everywhere | {"PREVIEW_FUNCTION"} == set(DEFAULTS)
+
+
 def test_the_api_answers_within_the_time_that_api_gateway_waits():
     assert timeout("api_handler") <= 29
+
+
+def test_the_door_can_still_answer_when_no_preview_comes():
+    waits = wiring.client("lambda", "us-east-1").meta.config
+
+    assert waits.retries["total_max_attempts"] == 1
+    assert timeout("preview") <= waits.read_timeout
+    assert waits.connect_timeout + waits.read_timeout <= timeout("api_handler") - 5
+
+
+def test_rotations_run_side_by_side_each_by_itself_and_never_more_than_eight():
+    (source,) = RESOURCES["Rotate"]["Properties"]["Events"].values()
+
+    assert source["Properties"]["ScalingConfig"] == {"MaximumConcurrency": 8}
+    assert batch_size("rotate") == 1
+    assert "BatchSize" not in source["Properties"]
+
+
+def test_a_slow_sweep_holds_up_no_other():
+    assert batch_size("sweep") == 1
 
 
 def test_nothing_names_what_is_not_there():

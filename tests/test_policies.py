@@ -2,7 +2,8 @@
 
 import ast
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,33 +25,79 @@ DANGEROUS = {
     "kms:CreateGrant",
 }
 
-CALLS = {
+READS = {
+    "kms:DescribeKey",
+    "kms:GetKeyLastUsage",
+    "kms:GetKeyPolicy",
+    "kms:GetKeyRotationStatus",
+    "kms:ListKeyRotations",
+    "iam:SimulatePrincipalPolicy",
+    "dynamodb:GetItem",
+    "dynamodb:Query",
+    "secretsmanager:GetSecretValue",
+    "sts:AssumeRole",
+}
+"""Actions that change nothing."""
+
+KEYS = {
     "describe": {"kms:DescribeKey"},
-    "find_by_alias": {"kms:DescribeKey"},
-    "find_by_rotation": {"kms:ListKeys", "kms:ListResourceTags"},
-    "keys.rotations": {"kms:GetKeyRotationStatus", "kms:ListKeyRotations"},
-    "keys.policy": {"kms:GetKeyPolicy"},
-    "rotate_automatically": {"kms:EnableKeyRotation"},
-    "rotate_on_demand": {"kms:RotateKeyOnDemand"},
+    "rotations": {"kms:GetKeyRotationStatus", "kms:ListKeyRotations"},
     "last_used": {"kms:GetKeyLastUsage"},
+    "policy": {"kms:GetKeyPolicy"},
+    "find_by_alias": {"kms:DescribeKey"},
+    "find_by_rotation": {"kms:DescribeKey", "kms:ListKeys", "kms:ListResourceTags"},
+    "create": {"kms:CreateKey", "kms:TagResource"},
+    "name": {"kms:CreateAlias", "kms:DescribeKey"},
+    "rotate_on_demand": {"kms:RotateKeyOnDemand"},
+    "rotate_automatically": {"kms:EnableKeyRotation"},
+    "enable": {"kms:EnableKey"},
+    "disable": {"kms:DisableKey"},
+    "schedule_deletion": {"kms:DescribeKey", "kms:ScheduleKeyDeletion"},
+    "cancel_deletion": {"kms:CancelKeyDeletion", "kms:DescribeKey"},
+}
+"""What each call of the KMS adapter needs."""
+
+OUR_OWN_WORDS = {"policy", "name", "create", "rotations"}
+"""Calls of the KMS adapter whose names others have too: they count on something called keys alone."""
+
+CALLS = {
+    **{f"{'keys.' if name in OUR_OWN_WORDS else ''}{name}": needs for name, needs in KEYS.items()},
+    "_keys(work).create": KEYS["create"],
+    "outside.keys": {"sts:AssumeRole"},
+    "outside.roles": {"sts:AssumeRole"},
     "allows": {"iam:SimulatePrincipalPolicy"},
-    "schedule_deletion": {"kms:ScheduleKeyDeletion"},
-    "cancel_deletion": {"kms:CancelKeyDeletion"},
+    "legacy_user": {"secretsmanager:GetSecretValue"},
     "atlas": {"secretsmanager:GetSecretValue"},
     "atlas_owner": {"secretsmanager:GetSecretValue"},
     "organizations": {"secretsmanager:GetSecretValue"},
-    "publish": {"sns:Publish", "events:PutEvents"},
+    "publish": {"sns:Publish AlertsTopic", "sns:Publish EscalationsTopic", "events:PutEvents"},
     "wake_rotation": {"sqs:SendMessage RotationsQueue"},
     "wake_sweep": {"sqs:SendMessage SweepsQueue"},
-    "commit": {"dynamodb:PutItem TrackerTable", "dynamodb:ConditionCheckItem TrackerTable"},
+    "outside.preview": {"lambda:InvokeFunction Preview"},
+    "commit": {"dynamodb:PutItem TrackerTable"},
     "update_notice": {"dynamodb:PutItem TrackerTable"},
-    "keys_of": {"dynamodb:Query TrackerTable"},
+    **{
+        f"tracker.{name}": {"dynamodb:GetItem TrackerTable"}
+        for name in ("project", "rotation", "key", "deletion", "proof", "notice")
+    },
+    "tracker.rotations": {"dynamodb:Query TrackerTable"},
+    "keys_of": {"dynamodb:GetItem TrackerTable", "dynamodb:Query TrackerTable"},
     "keys_named": {"dynamodb:Query TrackerTable"},
     "tracker.due": {"dynamodb:Query due"},
     "tracker.projects": {"dynamodb:Query listing"},
     "tracker.keys": {"dynamodb:Query listing"},
 }
 """What a call of a port needs of AWS; a name with a dot counts only when called on something of that name."""
+
+BESIDES = (
+    "logs:",
+    "dynamodb:DescribeStream",
+    "dynamodb:GetRecords",
+    "dynamodb:GetShardIterator",
+    "dynamodb:ListStreams",
+)
+TAKES = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+"""What Lambda itself does with a function's role."""
 
 
 def allowed(policy: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -93,39 +140,80 @@ def statement(name: str, action: str, effect: str = "Allow") -> dict[str, Any]:
     return found
 
 
-def calls(path: Path, seen: frozenset[Path] = frozenset()) -> Iterator[str]:
-    """Every method that a verb calls, and what the shared files that it imports call, as receiver.method."""
-    tree = ast.parse(path.read_text())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            receiver = ast.unparse(node.func.value).rpartition(".")[2]
-            yield f"{receiver}.{node.func.attr}"
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("chalicelib.usecases"):
-            shared = path.parent / f"{node.module.rpartition('.')[2]}.py"
-            if shared.is_file() and shared not in seen | {path}:
-                yield from calls(shared, seen | {path})
+class Source:
+    """A file of ours: what it defines at its top, and what it imports from the verbs."""
+
+    def __init__(self, root: Path, path: Path) -> None:
+        self.root, self.path = root, path
+        tree = ast.parse(path.read_text())
+        self.definitions: dict[str, ast.AST] = {}
+        self.imports: dict[str, tuple[str, str]] = {}
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                self.definitions[node.name] = node
+            elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                self.definitions |= {target.id: node.value for target in targets if isinstance(target, ast.Name)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("chalicelib.usecases"):
+                self.imports |= {one.asname or one.name: (node.module or "", one.name) for one in node.names}
+
+    def reached(self, name: str, seen: set[tuple[Path, str]]) -> Iterator[ast.AST]:
+        """A definition and all that it leads to, in this file and in the verbs' files."""
+        if name in self.imports:
+            module, inner = self.imports[name]
+            path = self._file(module)
+            if path.is_file():
+                yield from Source(self.root, path).reached(inner, seen)
+        elif name in self.definitions and (self.path, name) not in seen:
+            seen.add((self.path, name))
+            body = self.definitions[name]
+            yield body
+            for node in ast.walk(body):
+                if isinstance(node, ast.Name):
+                    yield from self.reached(node.id, seen)
+                if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                    yield from self._in_module(node.value.id, node.attr, seen)
+
+    def _in_module(self, name: str, attribute: str, seen: set[tuple[Path, str]]) -> Iterator[ast.AST]:
+        module = self._file(".".join(self.imports[name])) if name in self.imports else None
+        if module is not None and module.is_file():
+            yield from Source(self.root, module).reached(attribute, seen)
+
+    def _file(self, module: str) -> Path:
+        return self.root.joinpath(*module.split(".")).with_suffix(".py")
 
 
-def needed(path: Path) -> set[str]:
-    found = list(calls(path))
-    methods = {*found, *(call.partition(".")[2] for call in found)}
-    return {need for method in methods for need in CALLS.get(method, set())}
+def needed(source: Source, names: Iterable[str]) -> set[str]:
+    """What AWS must allow for these definitions, and all that they lead to, to work."""
+    seen: set[tuple[Path, str]] = set()
+    found = set()
+    for body in (body for name in names for body in source.reached(name, seen)):
+        for node in ast.walk(body):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                receiver = ast.unparse(node.func.value).rpartition(".")[2]
+                for call in (node.func.attr, f"{receiver}.{node.func.attr}"):
+                    found |= CALLS.get(call, set())
+    return found
 
 
-def verb_files(function: str) -> list[Path]:
-    """The files of usecases that a function of app.py hands its event to."""
-    tree = ast.parse((ROOT / "app.py").read_text())
-    (body,) = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == function]
-    used = {node.id for node in ast.walk(body) if isinstance(node, ast.Name)}
-    named = {function}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("chalicelib.usecases"):
-            for alias in node.names:
-                if (alias.asname or alias.name) in used:
-                    inner = node.module != "chalicelib.usecases"
-                    named.add(node.module.rpartition(".")[2] if inner else alias.name)
-    files = [ROOT / "chalicelib" / "usecases" / f"{name}.py" for name in sorted(named)]
-    return [path for path in files if path.is_file()]
+def needs_of(function: str) -> set[str]:
+    """What AWS must allow a function of app.py; the door's are all that its routes lead to."""
+    if function == "api_handler":
+        door = Source(ROOT, ROOT / "chalicelib" / "api.py")
+        return needed(door, door.definitions)
+    return needed(Source(ROOT, ROOT / "app.py"), [function])
+
+
+def powers(name: str) -> set[str]:
+    """What a function's policy allows beside what Lambda does in its name, as CALLS says it."""
+    found = set()
+    for action, resource in allowed(POLICIES[name]):
+        lambdas_own = action.startswith(BESIDES) or action in TAKES or resource == "AsyncDeadLetters"
+        if not lambdas_own:
+            by_resource = action.startswith(("dynamodb:", "sqs:", "sns:", "lambda:"))
+            found.add(f"{action} {resource}" if by_resource else action)
+    return found
 
 
 @pytest.mark.parametrize("name", sorted(POLICIES))
@@ -151,7 +239,23 @@ def test_a_function_writes_its_own_log_and_no_other(name: str):
 
 
 def test_the_door_holds_no_power():
-    assert services("api_handler") == {"dynamodb", "sqs", "logs"}
+    assert services("api_handler") == {"dynamodb", "sqs", "lambda", "logs"}
+
+
+def test_the_door_may_ask_the_function_that_looks_ahead_and_no_other():
+    asked = {pair for name in POLICIES for pair in allowed(POLICIES[name]) if pair[0].startswith("lambda:")}
+
+    assert asked == {("lambda:InvokeFunction", "Preview")}
+    assert holders("lambda:InvokeFunction") == {"api_handler"}
+
+
+def test_the_function_that_looks_ahead_can_change_nothing():
+    assert {action for action in actions("preview") if not action.startswith("logs:")} <= READS
+
+
+@pytest.mark.parametrize("name", ["preview", "sweep"])
+def test_what_only_looks_changes_no_key(name: str):
+    assert {action for action in actions(name) if action.startswith(("kms:", "iam:"))} <= READS
 
 
 def test_only_announce_and_relay_publish():
@@ -159,7 +263,7 @@ def test_only_announce_and_relay_publish():
 
 
 def test_only_those_who_speak_to_atlas_read_its_credentials():
-    assert holders("secretsmanager:GetSecretValue") == {"discover", "rotate", "sweep", "retire"}
+    assert holders("secretsmanager:GetSecretValue") == {"discover", "rotate", "sweep", "retire", "preview"}
 
 
 def test_only_rotate_makes_keys():
@@ -186,15 +290,16 @@ def test_rotate_may_rotate_the_keys_of_its_account_in_every_region_and_see_what_
     assert statement("rotate", action)["Resource"] == keys
 
 
-def test_only_rotate_looks_into_the_policies_of_roles_and_users_and_changes_none():
+def test_only_a_preflight_looks_into_the_policies_of_roles_and_users_and_changes_none():
     every = {action for name in POLICIES for action in actions(name) if action.startswith("iam:")}
 
-    assert holders("iam:SimulatePrincipalPolicy") == {"rotate"}
+    assert holders("iam:SimulatePrincipalPolicy") == {"rotate", "preview"}
     assert every == {"iam:SimulatePrincipalPolicy"}
 
 
-def test_policies_are_looked_into_in_our_own_account_only():
-    resources = statement("rotate", "iam:SimulatePrincipalPolicy")["Resource"]
+@pytest.mark.parametrize("name", ["rotate", "preview"])
+def test_policies_are_looked_into_in_our_own_account_only(name: str):
+    resources = statement(name, "iam:SimulatePrincipalPolicy")["Resource"]
 
     assert resources == [
         {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/*"},
@@ -255,7 +360,7 @@ def test_those_who_publish_see_notices_only(name: str):
 
 @pytest.mark.parametrize("name", VERBS)
 def test_a_function_may_take_what_wakes_it(name: str):
-    (event,) = RESOURCES[name.title()]["Properties"]["Events"].values()
+    (event,) = RESOURCES[name.title()]["Properties"].get("Events", {"asked": {"Properties": {}}}).values()
     source = event["Properties"].get("Queue") or event["Properties"].get("Stream")
 
     takes = {"dynamodb:GetRecords", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
@@ -275,25 +380,124 @@ def test_a_function_may_leave_what_it_could_not_do_where_the_template_says(name:
     assert (("sqs:SendMessage", "AsyncDeadLetters") in set(allowed(POLICIES[name]))) is lays_aside
 
 
-@pytest.mark.parametrize("name", VERBS)
-def test_a_verb_is_allowed_what_it_calls(name: str):
-    files = verb_files(name)
-    granted = {*actions(name), *(f"{action} {resource}" for action, resource in allowed(POLICIES[name]))}
+@pytest.mark.parametrize("name", sorted(POLICIES))
+def test_a_function_is_allowed_what_it_calls_and_nothing_else(name: str):
+    wanted = needs_of(name)
 
-    wanted = {need for path in files for need in needed(path)}
+    assert wanted
+    assert powers(name) == wanted
 
-    assert files
-    assert wanted <= granted
+
+@pytest.mark.parametrize("name", ["guard", "patrol"])
+def test_whoever_brings_keys_back_can_do_them_no_harm(name: str):
+    changes = {action for action in actions(name) if action.startswith("kms:")} - READS
+
+    assert changes == {"kms:CancelKeyDeletion", "kms:EnableKey"}
+
+
+def test_what_a_call_needs_is_what_the_kms_adapter_asks_for():
+    (adapter,) = [
+        node
+        for node in ast.parse((ROOT / "chalicelib" / "adapters" / "kms.py").read_text()).body
+        if isinstance(node, ast.ClassDef) and node.name == "KmsKeys"
+    ]
+    methods = {node.name: node for node in adapter.body if isinstance(node, ast.FunctionDef)}
+
+    asked = {name: set(asked_of_kms(methods, name)) for name in methods if not name.startswith("_")}
+
+    assert asked == {name: needs - {"kms:TagResource"} for name, needs in KEYS.items()}  # tags go with CreateKey
+
+
+def asked_of_kms(methods: dict[str, ast.FunctionDef], name: str) -> Iterator[str]:
+    """The actions that a method of the adapter names when it speaks to KMS, itself or through others."""
+    for node in ast.walk(methods[name]):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            told = node.args[0] if node.args else None
+            if node.func.attr in {"_speaking", "_all_pages"} and isinstance(told, ast.Constant):
+                yield f"kms:{told.value}"
+            if node.func.attr in methods and node.func.attr not in {name, "_speaking", "_all_pages"}:
+                yield from asked_of_kms(methods, node.func.attr)
 
 
 def test_the_calls_of_a_verb_are_seen_through_the_files_it_shares(tmp_path: Path):
-    (tmp_path / "verb.py").write_text(
-        "from chalicelib.usecases.observe import look\n\ndef verb(outside):\n"
+    verbs = tmp_path / "chalicelib" / "usecases"
+    (verbs / "looking").mkdir(parents=True)
+    (verbs / "verb.py").write_text(
+        "from chalicelib.usecases.looking.observe import look\n\nSTEPS = {'look': look}\n\ndef verb(outside):\n"
         "    outside.tracker.due('x')\n    outside.keys('r', None).schedule_deletion('k', days=30)\n"
-        "    look(outside)\n"
+        "    STEPS['look'](outside)\n\ndef another(outside):\n    outside.messages.publish('n')\n"
     )
-    (tmp_path / "observe.py").write_text("def look(outside):\n    outside.messages.wake_sweep('k')\n")
+    (verbs / "looking" / "observe.py").write_text("def look(outside):\n    outside.messages.wake_sweep('k')\n")
 
-    found = needed(tmp_path / "verb.py")
+    found = needed(Source(tmp_path, verbs / "verb.py"), ["verb"])
 
-    assert found == {"dynamodb:Query due", "kms:ScheduleKeyDeletion", "sqs:SendMessage SweepsQueue"}
+    assert found == {
+        "dynamodb:Query due",
+        "sts:AssumeRole",
+        "kms:ScheduleKeyDeletion",
+        "kms:DescribeKey",
+        "sqs:SendMessage SweepsQueue",
+    }
+
+
+ROLE = read(ROOT / "docs" / "kms-account-role.yaml")
+ROLE_PROPERTIES = ROLE["Resources"]["KeyturnKms"]["Properties"]
+ROLE_POLICY = ROLE_PROPERTIES["Policies"][0]["PolicyDocument"]
+ABROAD = sorted(holders("sts:AssumeRole"))
+
+
+def of_keys_and_roles(policy: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Per action on KMS and IAM that a policy allows, its statements without their names and other actions."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for one in statements(policy):
+        for action in as_list(one["Action"]) if one["Effect"] == "Allow" else ():
+            if action.startswith(("kms:", "iam:")):
+                found.setdefault(action, []).append({part: one.get(part) for part in ("Resource", "Condition")})
+    return found
+
+
+def test_the_role_for_another_account_allows_what_the_functions_use_and_nothing_else():
+    used = {action for name in ABROAD for action in of_keys_and_roles(POLICIES[name])}
+
+    assert {action for action, _ in allowed(ROLE_POLICY)} == used
+
+
+def test_the_role_for_another_account_allows_nothing_on_wider_terms_than_ours():
+    ours: dict[str, list[dict[str, Any]]] = {}
+    for name in ABROAD:
+        for action, terms in of_keys_and_roles(POLICIES[name]).items():
+            ours.setdefault(action, []).extend(terms)
+
+    abroad = of_keys_and_roles(ROLE_POLICY)
+
+    assert {action: [terms for terms in found if terms not in ours[action]] for action, found in abroad.items()} == {
+        action: [] for action in abroad
+    }
+    assert not list(too_wide(ROLE_POLICY, "docs/kms-account-role.yaml"))
+
+
+def test_a_key_of_another_account_is_not_deleted_sooner_than_one_of_ours():
+    denials = [found for found in statements(ROLE_POLICY) if found["Effect"] == "Deny"]
+
+    assert denials == [statement("retire", "kms:ScheduleKeyDeletion", "Deny")]
+
+
+def test_the_role_for_another_account_is_assumed_by_those_who_may_assume_it_and_by_nobody_else():
+    (trust,) = ROLE_PROPERTIES["AssumeRolePolicyDocument"]["Statement"]
+
+    named = [one["Fn::Sub"].rpartition("}-")[2] for one in trust["Condition"]["ArnLike"]["aws:PrincipalArn"]]
+    assert trust["Action"] == "sts:AssumeRole"
+    assert trust["Principal"] == {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${KeyturnAccount}:root"}}
+    assert named == [f"{name.title()}Role-*" for name in ABROAD]
+
+
+def test_the_role_for_another_account_has_a_name_that_the_functions_may_assume():
+    parameter = ROLE["Parameters"]["RoleName"]
+    may_assume = {
+        resource for name in ABROAD for action, resource in allowed(POLICIES[name]) if action.startswith("sts:")
+    }
+
+    assert may_assume == {"arn:${AWS::Partition}:iam::*:role/keyturn-*"}
+    assert ROLE_PROPERTIES["RoleName"] == {"Ref": "RoleName"}
+    assert re.fullmatch(parameter["AllowedPattern"], parameter["Default"])
+    assert not re.fullmatch(parameter["AllowedPattern"], "administrator")

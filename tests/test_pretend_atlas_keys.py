@@ -59,11 +59,20 @@ def test_a_key_that_broke_is_noticed_within_a_quarter_of_an_hour_and_the_cluster
 
 
 def test_a_grant_of_encryption_alone_that_was_taken_away_is_noticed_too(sandbox, project, key, cluster):
-    sandbox.to_key("PutKeyPolicy", key, Policy=sandbox.policy_to_describe_only())
+    sandbox.to_key("PutKeyPolicy", key, Policy=sandbox.policy_without("kms:Encrypt"))
 
     sandbox.pass_time(minutes=15)
 
     assert (sandbox.world.projects[project].was_valid, cluster.down) == (False, True)
+
+
+def test_a_grant_of_decryption_alone_that_was_taken_away_is_seen_by_who_looks(sandbox, project, key, cluster):
+    sandbox.to_key("PutKeyPolicy", key, Policy=sandbox.policy_without("kms:Decrypt"))
+
+    _, body = sandbox.ask("GET", f"/groups/{project}/encryptionAtRest")
+
+    sandbox.pass_time(minutes=15)
+    assert (body["awsKms"]["valid"], cluster.down) == (False, True)
 
 
 def test_a_look_by_the_api_shows_a_broken_key_but_the_clusters_run_until_the_next_check(sandbox, project, key, cluster):

@@ -241,9 +241,8 @@ def test_a_project_whose_policy_says_so_has_its_key_renewed_by_kms_when_due(flee
 
     fleet.wait(days=3)
 
-    (rotation,) = fleet.rotations(project_id)
-    assert (rotation["state"], rotation["strategy"]) == ("deployed", ON_DEMAND)
-    assert rotation["requested_by"] == "keyturn policy"
+    shown = {(one["state"], one["strategy"], one["requested_by"]) for one in fleet.rotations(project_id)}
+    assert shown == {("deployed", ON_DEMAND, "keyturn policy")}
 
 
 def test_no_function_failed(fleet):

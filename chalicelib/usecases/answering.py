@@ -1,7 +1,7 @@
 """Answers a KMS call on a needed key, for guard and patrol alone: undoes it or tells, as the domain decides.
 
-The key comes back before anything is written. The notice is named by the event, so that the same event told twice
-is one notice.
+The key comes back before anything is written, and again for the same event told twice: somebody may have called
+again meanwhile. The notice is named by the event, so that it is told once.
 """
 
 import logging
@@ -30,9 +30,6 @@ def answer_call(outside: Outside, call: KeyCall, key: Key, now: datetime) -> Non
 
 
 def _bring_back(outside: Outside, call: KeyCall, key: Key, projects: tuple[Project, ...], now: datetime) -> None:
-    notice = key_brought_back(call, key, projects, now)
-    if outside.tracker.notice(notice.notice_id) is not None:
-        return
     kms = keys_at(outside, key)
     try:
         kms.cancel_deletion(key.arn)
@@ -41,7 +38,7 @@ def _bring_back(outside: Outside, call: KeyCall, key: Key, projects: tuple[Proje
         cry = call_not_undone(call, key, projects, now, why=problem.message)
         _tell(outside, cry, call, now, "call on a needed key could not be undone")
         raise
-    _tell(outside, notice, call, now, "call on a needed key undone")
+    _tell(outside, key_brought_back(call, key, projects, now), call, now, "call on a needed key undone")
 
 
 def _tell(outside: Outside, notice: Notice, call: KeyCall, now: datetime, what: str) -> None:

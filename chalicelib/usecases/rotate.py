@@ -207,7 +207,8 @@ def _sight_for_the_next(work: Work, outcome: Outcome) -> Sight | None:
     return work.sight if outcome.event is Event.KEY_READY else None
 
 
-_MAY_REPEAT = frozenset({NoticeKind.ROTATION_BLOCKED, NoticeKind.ROTATION_DEPLOYED})
+_MAY_REPEAT = frozenset({NoticeKind.ROTATION_BLOCKED, NoticeKind.ROTATION_DEPLOYED, NoticeKind.STILL_READABLE})
+"""What a rotation may come to again after a way back that was given up; written twice, a notice would stop it."""
 
 
 def _moved_on(work: Work, outcome: Outcome) -> Rotation:

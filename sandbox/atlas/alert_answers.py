@@ -53,4 +53,5 @@ def alert_body(known: Alert, project: Project, now: datetime) -> Body:
     if known.acknowledged_until is not None:
         body["acknowledgedUntil"] = stamp(known.acknowledged_until)
         body["acknowledgementComment"] = known.comment or ""
+        body["acknowledgingUsername"] = "somebody@example.com"
     return body

@@ -1,16 +1,21 @@
 """AWS as an IAM user calls it: KMS and STS over HTTP, every request signed with the user's own credentials."""
 
+import re
+from base64 import b64decode, b64encode
 from collections.abc import Callable
-from typing import Any
 
-import boto3
-from botocore.exceptions import ClientError
+import msgspec
+import urllib3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from sandbox.atlas.cmk import AccessKey
 from sandbox.atlas.keys import Answer, BadCredentials
 
-_METHODS = {"DescribeKey": "describe_key", "Encrypt": "encrypt", "Decrypt": "decrypt"}
-_NOBODY = frozenset({"InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "AccessDenied"})
+_BLOBS = ("CiphertextBlob", "Plaintext")
+_ARN = re.compile(r"<Arn>([^<]+)</Arn>")
+_OK = 200
 
 
 class RefusedByAws(Exception):
@@ -22,44 +27,42 @@ class RefusedByAws(Exception):
 
 
 class SignedUsers:
-    """Calls the AWS at `address`; `secret_of` is asked where that AWS checks no signatures itself."""
+    """Calls the AWS at `address`; `secret_of` is asked because that AWS checks no signatures itself."""
 
     def __init__(self, address: str, secret_of: Callable[[str], str | None]) -> None:
         self._address = address
         self._secret_of = secret_of
-        self._clients: dict[tuple[AccessKey, str, str], Any] = {}
+        self._pool = urllib3.PoolManager(retries=False)
 
     def arn_of(self, access: AccessKey) -> str:
         """The user's ARN, from STS; raises BadCredentials."""
-        self._check(access)
-        try:
-            return str(self._client(access, "sts", "us-east-1").get_caller_identity()["Arn"])
-        except ClientError as refused:
-            if refused.response["Error"]["Code"] in _NOBODY:
-                raise BadCredentials(access) from refused
-            raise
+        body = b"Action=GetCallerIdentity&Version=2011-06-15"
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        status, answer = self._send("sts", "us-east-1", access, body, headers)
+        found = _ARN.search(answer.decode())
+        if status != _OK or found is None:
+            raise BadCredentials(access)
+        return found[1]
 
     def call(self, operation: str, body: Answer, *, access: AccessKey, region: str) -> Answer:
         """Do one operation of KMS; raises RefusedByAws and BadCredentials."""
-        self._check(access)
-        try:
-            answer: Answer = getattr(self._client(access, "kms", region), _METHODS[operation])(**body)
-        except ClientError as refused:
-            raise RefusedByAws(refused.response["Error"]["Code"]) from refused
-        return answer
+        written = {
+            name: b64encode(value).decode() if isinstance(value, bytes) else value for name, value in body.items()
+        }
+        headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": f"TrentService.{operation}"}
+        status, raw = self._send("kms", region, access, msgspec.json.encode(written), headers)
+        answer: Answer = msgspec.json.decode(raw)
+        if status != _OK:
+            raise RefusedByAws(str(answer.get("__type", status)).rsplit("#", 1)[-1])
+        return {name: b64decode(str(value)) if name in _BLOBS else value for name, value in answer.items()}
 
-    def _check(self, access: AccessKey) -> None:
+    def _send(
+        self, service: str, region: str, access: AccessKey, body: bytes, headers: dict[str, str]
+    ) -> tuple[int, bytes]:
         if self._secret_of(access.access_key_id) != access.secret_access_key:
             raise BadCredentials(access)
-
-    def _client(self, access: AccessKey, service: str, region: str) -> Any:  # noqa: ANN401 - boto3's
-        known = (access, service, region)
-        if known not in self._clients:
-            self._clients[known] = boto3.session.Session().client(
-                service,
-                region_name=region,
-                endpoint_url=self._address,
-                aws_access_key_id=access.access_key_id,
-                aws_secret_access_key=access.secret_access_key,
-            )
-        return self._clients[known]
+        request = AWSRequest(method="POST", url=f"{self._address}/", data=body, headers=headers)
+        signer = Credentials(access.access_key_id, access.secret_access_key)
+        SigV4Auth(signer, service, region).add_auth(request)
+        answer = self._pool.request("POST", request.url, body=body, headers=dict(request.headers.items()))
+        return answer.status, answer.data

@@ -82,6 +82,7 @@ def schedule(known: Cluster, now: datetime) -> Body:
         "autoExportEnabled": False,
         "clusterId": known.cluster_id,
         "clusterName": known.name,
+        "copyPolicyItemsEnabled": any(one.keep for one in known.schedule.copies),
         "copySettings": [_copy_setting(one, known) for one in known.schedule.copies],
         "links": links_to(path),
         "policies": [_policy(known)],

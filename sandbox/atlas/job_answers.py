@@ -16,6 +16,7 @@ def restore_job(known: RestoreJob, cluster: Cluster, now: datetime) -> Body:
         "cancelled": known.cancelled,
         "deliveryType": known.delivery,
         "deliveryUrl": [],
+        "desiredTimestamp": {"date": None, "increment": None},
         "expired": False,
         "failed": over and known.failed,
         "id": known.job_id,

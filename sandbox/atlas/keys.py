@@ -95,6 +95,9 @@ _STATES = {
 }
 
 
+_TRIAL = bytes(16)
+
+
 class Keys:
     """The customers' keys, as Atlas reaches them."""
 
@@ -111,6 +114,10 @@ class Keys:
         plaintext = token_bytes(16)
         if self.unwrap(cmk, self.wrap(cmk, plaintext)) != plaintext:
             raise KeyTrouble(Trouble.BROKEN, cmk)
+
+    def try_once(self, cmk: Cmk) -> None:
+        """Only encrypt with the key: what can be done often. Raises KeyTrouble."""
+        self.wrap(cmk, _TRIAL)
 
     def wrap(self, cmk: Cmk, plaintext: bytes) -> bytes:
         """Encrypt a key under the CMK."""

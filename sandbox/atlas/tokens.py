@@ -66,7 +66,8 @@ class Tokens:
         since = time.monotonic() - MINUTE
         self._granted = [(name, at) for name, at in self._granted if at > since]
         if sum(name == account.client_id for name, _ in self._granted) >= self.limit:
-            raise Refusal(429, "RATE_LIMITED", "Too many tokens in a minute.", headers={"Retry-After": "60"})
+            about = ("/api/oauth/token", self.limit, 1)
+            raise Refusal(429, "RATE_LIMITED", "Too many tokens in a minute.", about, {"Retry-After": "60"})
         self._granted.append((account.client_id, time.monotonic()))
 
 

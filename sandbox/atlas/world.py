@@ -33,7 +33,7 @@ class AtlasWorld(ClustersOfTheWorld, BackupsOfTheWorld):
     `kms` is KMS as roles call it; `users` is AWS as IAM users call it, for projects of `credentials`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that a world stands on
         self,
         now: Callable[[], datetime],
         kms: Callable[..., dict[str, Any]],
@@ -42,12 +42,13 @@ class AtlasWorld(ClustersOfTheWorld, BackupsOfTheWorld):
         organization: str = ORGANIZATION,
         seed: int = 0,
         habits: Habits | None = None,
+        changes: Callable[[], object] | None = None,
     ) -> None:
         self.lock = RLock()
         self.ground = Ground(now, seed=seed, habits=habits or Habits())
         self.organization = Organization(organization_id=organization, name="Pretend organization")
         keys = Keys(kms, users or NoUsers())
-        self.validity = Validity(self.ground, keys)
+        self.validity = Validity(self.ground, keys, changes)
         self.deployment = Deployment(self.ground, keys)
         self.backups = Backups(self.ground, keys, self.validity.check)
         self.oplogs = Oplogs(self.ground, keys)
