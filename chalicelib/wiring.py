@@ -241,15 +241,28 @@ def _preview(project_id: str, request: Any) -> tuple[Check, ...]:  # noqa: ANN40
     return functions.preview(project_id, asdict(request))
 
 
-_SIDE_BY_SIDE = 8
+SIDE_BY_SIDE = 8
+"""How many calls are under way at the same time."""
+
+
+@lru_cache
+def _threads() -> Any:  # noqa: ANN401 - imported lazily
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(max_workers=SIDE_BY_SIDE, thread_name_prefix="keyturn")
 
 
 def at_once(*calls: Callable[[], Any]) -> tuple[Any, ...]:
-    """Make the calls on threads of their own; the first error, in the order of the calls, is raised."""
-    from concurrent.futures import ThreadPoolExecutor
+    """Make calls that make no calls at once themselves side by side; the first error, in their order, is raised.
 
-    with ThreadPoolExecutor(max_workers=_SIDE_BY_SIDE) as threads:
-        return tuple(future.result() for future in [threads.submit(call) for call in calls])
+    Every call has ended when this returns: nothing goes on behind the back of the next step.
+    """
+    futures = [_threads().submit(call) for call in calls]
+    errors = [future.exception() for future in futures]
+    for error in errors:
+        if error is not None:
+            raise error
+    return tuple(future.result() for future in futures)
 
 
 def _own_account() -> str:

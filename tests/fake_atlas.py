@@ -146,8 +146,9 @@ class FakeAtlas:
 
     An `after_swap` that raises is a lost answer: the settings have changed. With `delay_swaps` a swap shows
     only after `settle()`; else it takes effect `effect_after` it was sent and is shown `shown_after` that.
-    `applied` lists the changes that took effect. `credentials` are the secrets that hold an IAM user's credentials, by their ids; it
-    may stand in for STS as `legacy_user`. Any call can be made to `fail`, reading them as `credentials`.
+    `applied` lists the changes that took effect. `credentials` are the secrets that hold an IAM user's credentials,
+    by their ids; it may stand in for STS as `legacy_user`. Any call can be made to `fail`, reading them as
+    `credentials`.
     """
 
     def __init__(self, *, organization: str = ORGANIZATION, now: Callable[[], datetime] = lambda: NOON) -> None:

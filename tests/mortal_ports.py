@@ -22,13 +22,14 @@ ROTATE_PATH = frozenset({rotate.__file__, *(str(path) for path in ROTATING.glob(
 
 @dataclass(kw_only=True)
 class Fate:
-    """Dies once, at the call of this number, before it or `after` its effect, or at the line of this number.
+    """Dies once, at the call of this number or name, before it or `after` its effect, or at the line of this number.
 
     With `instead` something else happens in that place. `baton` lets other processes go first.
     """
 
     dies_at: int | None = None
     after: bool = False
+    dies_of: str | None = None
     dies_at_line: int | None = None
     instead: Callable[[], object] | None = None
     baton: Callable[[], None] | None = None
@@ -46,8 +47,8 @@ class Fate:
         if self.baton is not None and not after:
             self.baton()
         self.calls += not after
-        if self.dies_at == self.calls and self.after is after:
-            self.dies_at = None
+        if self.after is after and (self.dies_at == self.calls or self.dies_of == name):
+            self.dies_at = self.dies_of = None
             if self.instead is None:
                 self.die()
             self.instead()
@@ -121,9 +122,10 @@ class Mortal:
 
         def call(*args, **named):
             self.fate.passes(name, after=False)
-            answer = there(*args, **named)
-            self.fate.passes(name, after=True)
-            return answer
+            try:
+                return there(*args, **named)
+            finally:
+                self.fate.passes(name, after=True)
 
         return call
 

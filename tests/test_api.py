@@ -312,7 +312,7 @@ def test_a_dry_run_without_anybody_to_look_ahead_says_so_and_opens_nothing(door)
 
     *known, unknown = answer["checks"]
     assert status == 200
-    assert [check["name"] for check in known] == ["covered", "strategy", "wanted_key"]
+    assert [check["name"] for check in known] == ["covered", "nothing_open", "strategy", "wanted_key"]
     assert (unknown["name"], unknown["passed"]) == ("preview", None)
     assert "not-deployed" in unknown["text"]
     assert rotations["items"] == []

@@ -9,7 +9,7 @@ from chalicelib.domain.preflight import CHECKS
 from chalicelib.domain.records import Strategy
 from sandbox.cast import stage
 
-KNOWN = ["covered", "strategy", "wanted_key"]
+KNOWN = ["covered", "nothing_open", "strategy", "wanted_key"]
 PREVIEW = "keyturn-preview"
 _asked = count()
 

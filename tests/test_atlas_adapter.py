@@ -77,7 +77,7 @@ def test_each_operation_asks_for_its_own_version(atlas, reader, pace):
     atlas.on(f"{GROUP}/alertConfigs", Reply(body=a_page([])))
     atlas.on(f"{CLUSTER}/backup/snapshots", Reply(body=a_page([])))
     atlas.on(f"{CLUSTER}/backup/snapshots/shardedClusters", Reply(body=a_page([])))
-    atlas.on(f"{CLUSTER}/backup/schedule", Reply(body={}))
+    atlas.on(f"{CLUSTER}/backup/schedule", Reply(body={"clusterId": "d" * 24, "copySettings": []}))
     atlas.on(f"{CLUSTER}/backup/restoreJobs", Reply(body=a_page([])))
     atlas.on(f"{CLUSTER}/backup/exports", Reply(body=a_page([])))
     atlas.on(f"{SETTINGS}/AWS/privateEndpoints", Reply(body=a_page([])))

@@ -294,6 +294,76 @@ def test_a_request_that_nobody_approves_expires_and_the_key_is_watched_again(wor
     assert world.request() != deletion_id
 
 
+def test_a_request_is_proved_afresh_before_anybody_approves_it(world):
+    world.request()
+
+    world.look()
+
+    assert world.gathered == 1
+
+
+def test_a_need_found_while_nobody_has_approved_yet_ends_the_request(world):
+    deletion_id = world.request()
+    world.snapshots = 1
+
+    world.look()
+
+    (notice,) = (n for n in world.memory.notices.values() if n.kind is NoticeKind.KEY_RESCUED)
+    assert (world.state(deletion_id), world.kms.done()) == (DeletionState.RESCUED, [])
+    assert (world.key.state, world.key.safe_since, world.key.due) == (KeyState.RETIRING, None, world.now)
+    assert "it had not been disabled" in notice.text
+    with pytest.raises(Refusal):
+        approve_deletion(world.outside, deletion_id, digest="d1", approver=BERT)
+
+
+def test_what_cannot_be_read_while_nobody_has_approved_yet_is_shown_and_looked_at_hourly(world):
+    deletion_id = world.request()
+    world.unread = (Unread(call="clusters", cause="503"),)
+
+    world.look()
+
+    deletion = world.memory.deletion(deletion_id)
+    assert (deletion.state, deletion.due) == (DeletionState.REQUESTED, world.now + HOUR)
+    assert deletion.waiting_for == ("clusters failed: 503",)
+
+
+def test_a_request_that_waits_for_what_cannot_be_read_expires_at_its_minute(world):
+    deletion_id = world.request()
+    world.unread = (Unread(call="clusters", cause="503"),)
+    world.now = world.memory.deletion(deletion_id).expires_at - HOUR / 2
+
+    world.look()
+    due = world.memory.deletion(deletion_id).due
+    world.now = due
+    world.look()
+
+    assert due == world.memory.deletion(deletion_id).expires_at
+    assert world.state(deletion_id) is DeletionState.EXPIRED
+
+
+def test_what_was_found_before_the_approval_is_not_what_the_key_is_disabled_on(world):
+    deletion_id = world.request()
+    world.look()
+    world.wait(2 * HOUR)
+    approve_deletion(world.outside, deletion_id, digest="d1", approver=BERT)
+
+    world.look()
+
+    entry = next(e for e in world.memory.audit if e.what == "disabling the key")
+    assert world.memory.proof(ARN, entry.why).at == world.now
+    assert (world.gathered, world.kms.done()) == (2, ["disable"])
+
+
+def test_a_request_that_is_over_is_ended_without_another_sweep(world):
+    world.request()
+    world.look()
+    world.now += 4 * DAY
+
+    world.look()
+
+    assert world.gathered == 1
+
+
 def test_a_second_request_is_refused_with_the_id_of_the_first(world):
     deletion_id = world.request()
 
@@ -667,6 +737,34 @@ def test_the_guard_leaves_free_keys_unknown_keys_and_our_own_calls_alone(world):
 
     assert "enable" not in world.kms.done()
     assert NoticeKind.KEY_RESCUED not in world.told()
+
+
+def test_the_guard_tells_at_once_that_a_needed_key_is_gone_and_touches_nothing(world):
+    need(world)
+    event = {
+        "id": "k-1",
+        "source": "aws.kms",
+        "detail-type": "KMS CMK Deletion",
+        "account": ARN.account,
+        "region": ARN.region,
+        "detail": {"key-id": ARN.key_id},
+    }
+
+    for _ in range(2):
+        guard_key(world.outside, event)
+
+    (notice,) = world.memory.notices.values()
+    assert (notice.kind, notice.escalate, world.kms.done()) == (NoticeKind.DRIFT, True, [])
+    assert "KeyDeleted" in notice.text
+
+
+def test_a_key_disabled_again_and_the_first_event_told_again_is_enabled_again_and_told_once(world):
+    need(world)
+    for _ in range(2):
+        world.kms.status = KeyStatus.DISABLED
+        guard_key(world.outside, kms_event("DisableKey"))
+
+    assert (world.kms.status, world.told()) == (KeyStatus.ENABLED, [NoticeKind.KEY_RESCUED])
 
 
 def test_every_notice_can_be_read_by_its_subject_alone(world):

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from chalicelib.domain.arn import KeyArn
-from chalicelib.domain.deployment import SOAK, banner, encrypted, judge_deployment
+from chalicelib.domain.deployment import SOAK, banner, encrypted, judge_deployment, was_undone
 from chalicelib.domain.observed import Cluster, Encryption, Settings
 from chalicelib.domain.records import Rotation, RotationState, Strategy
+from chalicelib.domain.swap import SETTLES_WITHIN
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 OLD = KeyArn(account="111122223333", region="eu-west-1", key_id="11111111-1111-1111-1111-111111111111")
@@ -128,3 +129,20 @@ def test_the_banner_names_the_key_that_clusters_may_still_use_there_and_back(sta
 @pytest.mark.parametrize("state", sorted(set(RotationState) - set(UNDER_WAY)))
 def test_no_banner_is_shown_before_the_swap_and_after_the_end(state):
     assert banner(replace(ROTATION, state=state)) is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "waiting_for", "undone"),
+    [
+        ({"patch_sent_at": NOW - SETTLES_WITHIN}, ("the settings to name the new key",), True),
+        ({"swapped_at": NOW - SETTLES_WITHIN}, ("the settings to name the new key", "cluster main"), True),
+        ({"patch_sent_at": NOW - SETTLES_WITHIN}, ("cluster main to become IDLE",), False),
+        ({"patch_sent_at": NOW - SETTLES_WITHIN}, (), False),
+        ({"patch_sent_at": NOW - SETTLES_WITHIN / 2}, ("the settings to name the new key",), False),
+        ({}, ("the settings to name the new key",), False),
+    ],
+)
+def test_a_swap_counts_as_undone_when_two_late_looks_see_the_key_of_before(changed, waiting_for, undone):
+    rotation = replace(ROTATION, waiting_for=waiting_for, **changed)
+
+    assert was_undone(rotation, NOW) is undone

@@ -3,12 +3,13 @@
 from dataclasses import replace
 
 import pytest
-from fake_atlas import PROJECT, ROLE_ARN, FakeAtlas, a_cluster, some_settings
-from simple_world import DAY, START, World, a_policy_for, a_world, found, in_state, old_key
+from fake_atlas import PROJECT, ROLE_ARN, FakeAtlas, a_cluster, an_event, some_settings
+from simple_world import DAY, HOUR, START, World, a_policy_for, a_world, found, in_state, old_key
 
 from chalicelib.domain.key_policy import ATLAS_ACTIONS
 from chalicelib.domain.observed import Encryption, KeyStatus, Settings
 from chalicelib.domain.records import Change, KeyState, NoticeKind, Strategy
+from chalicelib.domain.rumours import EVENTS
 from chalicelib.usecases.discover import discover_all, discover_project
 from chalicelib.usecases.ports import Conflict, PermanentError, TemporaryError
 
@@ -323,3 +324,108 @@ def test_a_project_that_somebody_else_writes_is_left_for_tomorrow(world, change)
     discover_all(world.outside)
 
     assert world.project == before
+
+
+def asleep(world, **changes):
+    """A second key of the project, swept two days ago and due in three weeks."""
+    arn = world.keys.add()
+    facts = {
+        "state": KeyState.RETIRING,
+        "swept_at": world.now - 2 * DAY,
+        "next_sweep_at": world.now + 20 * DAY,
+        "safe_since": world.now - 2 * DAY,
+    }
+    world.put(replace(world.tracker.key(old_key(world)), **{**facts, "arn": arn, "version": 0, **changes}))
+    return arn
+
+
+def heard(world):
+    return [call for call in world.atlas.calls if call[0] == "events"]
+
+
+@pytest.mark.parametrize("kind", EVENTS)
+def test_an_event_since_its_sweep_has_a_sleeping_key_swept_today(world, kind):
+    key = world.tracker.key(asleep(world))
+    world.in_atlas.events = [an_event(type=kind, at=world.now - DAY)]
+
+    look(world)
+
+    woken = world.tracker.key(key.arn)
+    assert replace(woken, version=key.version) == replace(key, next_sweep_at=world.now)
+    assert world.told() == []
+
+
+@pytest.mark.parametrize("event", [{"at": START - 30 * DAY}, {"type": "HOST_RESTARTED"}], ids=str)
+def test_an_event_of_another_kind_or_from_before_its_sweep_lets_a_key_sleep(world, event):
+    arn = asleep(world)
+    world.in_atlas.events = [an_event(**{"type": EVENTS[0], "at": world.now - HOUR, **event})]
+
+    look(world)
+
+    assert world.tracker.key(arn).due == world.now + 20 * DAY
+
+
+def test_events_that_cannot_be_read_count_as_one_that_matters(world):
+    arn = asleep(world)
+    world.atlas.fail("events", BUSY)
+
+    look(world)
+
+    assert world.tracker.key(arn).due == world.now
+
+
+def test_the_events_of_all_sleeping_keys_are_read_in_one_call_and_for_none_they_are_not_read(world):
+    look(world)
+    unasked = heard(world)
+    for _ in range(3):
+        asleep(world)
+
+    look(world)
+
+    assert (unasked, len(heard(world))) == ([], 1)
+
+
+@pytest.mark.parametrize("changes", [{"deletion_id": "d1", "next_sweep_at": None}, {"next_sweep_at": START}], ids=str)
+def test_a_key_whose_sweep_is_due_or_that_is_being_deleted_is_not_listened_for(world, changes):
+    asleep(world, **changes)
+
+    look(world)
+
+    assert heard(world) == []
+
+
+def test_a_sleeping_key_that_somebody_else_writes_stays_as_they_wrote_it(world):
+    arn = asleep(world)
+    world.atlas.fail("events", BUSY)
+    overtaken(world)
+
+    look(world)
+
+    assert world.tracker.key(arn).due == world.now + 20 * DAY
+
+
+def test_one_key_that_somebody_else_writes_keeps_no_other_asleep(world):
+    first, second = sorted((asleep(world), asleep(world)), key=str)
+    world.atlas.fail("events", BUSY)
+    commit = world.tracker.commit
+
+    def overtaken_once(change):
+        if change.records[0].arn == first:
+            raise Conflict("somebody else wrote first", call="commit")
+        commit(change)
+
+    world.tracker.commit = overtaken_once
+
+    look(world)
+
+    assert [world.tracker.key(arn).due for arn in (first, second)] == [world.now + 20 * DAY, world.now]
+
+
+def test_a_project_that_cannot_be_read_wakes_nobody_and_is_told(world):
+    arn = asleep(world)
+    world.atlas.fail("settings", BUSY)
+
+    look(world)
+
+    assert world.tracker.key(arn).due == world.now + 20 * DAY
+    assert world.told() == [NoticeKind.ATLAS_UNREACHABLE]

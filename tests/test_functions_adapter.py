@@ -191,7 +191,6 @@ def test_an_answer_that_cannot_be_read_is_never_taken_for_no_objection(lambda_ap
     assert PREVIEW in problem.message
 
 
-@pytest.mark.xfail(strict=True, reason="the adapter does not look at the types inside a check yet")
 @pytest.mark.parametrize(
     "check", [{"name": "a", "passed": "no", "text": "t"}, {"name": 1, "passed": True, "text": "t"}]
 )

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from chalicelib.domain.arn import KeyArn
-from chalicelib.domain.guarding import Act, decide, read_call
+from chalicelib.domain.guarding import DELETED, Act, decide, is_needed, read_call, unseen_call
+from chalicelib.domain.observed import KeyStatus
 from chalicelib.domain.records import Deletion, DeletionState, GuardMode, Key, KeyState, Policy, Project, Reason
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
@@ -144,3 +145,107 @@ def test_only_the_call_that_the_approved_deletion_makes_is_left_alone(state, ope
     call = read_call(event(operation, window=window))
 
     assert decide(call, NEEDED, deletion(state), (PROJECT,)) is act
+
+
+def told_by_kms(**changes):
+    return {
+        "id": "k-1",
+        "source": "aws.kms",
+        "detail-type": "KMS CMK Deletion",
+        "account": "111122223333",
+        "region": "eu-west-1",
+        "time": "2027-03-01T12:00:00Z",
+        "resources": [str(ARN)],
+        "detail": {"key-id": ARN.key_id},
+        **changes,
+    }
+
+
+def test_kms_own_word_that_a_key_is_gone_is_read():
+    call = read_call(told_by_kms())
+
+    assert (call.operation, call.arn, call.actor, call.event_id) == (DELETED, ARN, "KMS", "k-1")
+    assert (call.at, call.account) == (NOW, ARN.account)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"detail": None}, {"detail": {}}, {"detail": {"key-id": "alias/x"}}, {"source": "aws.s3"}],
+    ids=str,
+)
+def test_a_word_of_kms_that_names_no_key_is_not_read(changes):
+    assert read_call(told_by_kms(**changes)) is None
+
+
+@pytest.mark.parametrize("state", [None, *DeletionState])
+def test_a_needed_key_that_is_gone_is_told_whatever_deletion_was_open(state):
+    call = read_call(told_by_kms())
+
+    assert decide(call, NEEDED, None if state is None else deletion(state), (PROJECT,)) is Act.TELL
+
+
+def test_a_key_that_went_when_it_was_free_is_no_news():
+    assert decide(read_call(told_by_kms()), FREE, None, (PROJECT,)) is Act.NOTHING
+
+
+@pytest.mark.parametrize(
+    ("status", "operation", "act"),
+    [
+        (KeyStatus.DISABLED, "DisableKey", Act.BRING_BACK),
+        (KeyStatus.PENDING_DELETION, "ScheduleKeyDeletion", Act.BRING_BACK),
+        (KeyStatus.PENDING_REPLICA_DELETION, "ScheduleKeyDeletion", Act.BRING_BACK),
+        (KeyStatus.GONE, DELETED, Act.TELL),
+    ],
+)
+def test_what_no_event_told_is_seen_in_the_state_of_the_key(status, operation, act):
+    call = unseen_call(ARN, status, NOW)
+
+    assert (call.operation, call.arn, call.account) == (operation, ARN, ARN.account)
+    assert decide(call, NEEDED, None, (PROJECT,)) is act
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        KeyStatus.ENABLED,
+        KeyStatus.CREATING,
+        KeyStatus.UPDATING,
+        KeyStatus.UNAVAILABLE,
+        KeyStatus.PENDING_IMPORT,
+        KeyStatus.UNKNOWN,
+    ],
+)
+def test_a_key_that_nobody_disabled_or_scheduled_tells_nothing(status):
+    assert unseen_call(ARN, status, NOW) is None
+
+
+def test_what_is_seen_on_one_day_is_one_event_and_on_the_next_another():
+    first, later, next_day = (
+        unseen_call(ARN, KeyStatus.DISABLED, NOW + timedelta(hours=hours)).event_id for hours in (0, 5, 24)
+    )
+
+    assert (first == later, first == next_day) == (True, False)
+
+
+@pytest.mark.parametrize("state", [DeletionState.QUARANTINED, DeletionState.SCHEDULED])
+def test_a_window_that_nobody_saw_being_asked_for_counts_as_too_short(state):
+    call = unseen_call(ARN, KeyStatus.PENDING_DELETION, NOW)
+
+    assert decide(call, NEEDED, deletion(state), (PROJECT,)) is Act.BRING_BACK
+
+
+@pytest.mark.parametrize(
+    ("key", "needed"),
+    [
+        (NEEDED, True),
+        (replace(FREE, state=KeyState.CURRENT), True),
+        (replace(FREE, state=KeyState.DEPLOYING), True),
+        (replace(FREE, safe_since=None), True),
+        (replace(FREE, reasons=NEEDED.reasons), True),
+        (FREE, False),
+        (replace(FREE, state=KeyState.QUARANTINED), False),
+        (replace(NEEDED, state=KeyState.DELETED), False),
+    ],
+)
+def test_a_key_is_needed_unless_a_sweep_found_it_free_and_nothing_came_since(key, needed):
+    assert is_needed(key) is needed

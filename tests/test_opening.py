@@ -160,6 +160,7 @@ def test_checks_that_pass_are_shown_too():
 
     assert [(check.name, check.passed) for check in checks] == [
         ("covered", True),
+        ("nothing_open", True),
         ("strategy", True),
         ("wanted_key", True),
     ]

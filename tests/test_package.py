@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from chalicelib import wiring
@@ -211,9 +212,15 @@ def test_the_api_answers_within_the_time_that_api_gateway_waits():
     assert timeout("api_handler") <= 29
 
 
-def test_the_door_can_still_answer_when_no_preview_comes():
-    waits = wiring.client("lambda", "us-east-1").meta.config
+@pytest.fixture
+def waits() -> Iterator[Any]:
+    """How long the door waits for an answer of Lambda's; the client and its session are forgotten afterwards."""
+    yield wiring.client("lambda", "us-east-1").meta.config
+    wiring.furnish()
+    boto3.setup_default_session()
 
+
+def test_the_door_can_still_answer_when_no_preview_comes(waits: Any):
     assert waits.retries["total_max_attempts"] == 1
     assert timeout("preview") <= waits.read_timeout
     assert waits.connect_timeout + waits.read_timeout <= timeout("api_handler") - 5

@@ -10,10 +10,11 @@ import pytest
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.deployment import SOAK
 from chalicelib.domain.evidence import ClusterEvidence, Evidence, Jobs, ProjectEvidence, Tally, Unread, tally
-from chalicelib.domain.observed import BackupSchedule, Cluster, Encryption, Settings, Snapshot
+from chalicelib.domain.observed import BackupSchedule, Cluster, CopySetting, Encryption, KeyUse, Settings, Snapshot
 from chalicelib.domain.proof import document
 from chalicelib.domain.records import Key, KeyState, Reason
 from chalicelib.domain.retention import (
+    LONG_RETENTION,
     LOOK_AGAIN,
     LOOK_AT_LEAST_EVERY,
     MARGIN,
@@ -179,7 +180,7 @@ def test_the_confirmation_names_the_moment_it_can_come_and_a_sweep_follows_then(
     assert first.next_sweep_at == NOW + MARGIN + timedelta(minutes=1)
 
 
-def test_a_safe_key_stays_safe_since_the_same_moment_and_is_looked_at_weekly():
+def test_a_safe_key_stays_safe_since_the_same_moment_and_is_looked_at_monthly():
     safe = judge(with_key(clean_since=NOW - 9 * DAY, safe_since=NOW - 8 * DAY))
 
     assert safe.safe_since == NOW - 8 * DAY
@@ -321,6 +322,135 @@ def test_whatever_still_names_a_key_that_never_served_keeps_it_like_any_other(ki
     assert (judged.clean_since, judged.safe_since) == (None, None)
 
 
+@pytest.mark.parametrize("kind", ["downloads", "attestation"])
+def test_what_a_person_vouched_for_or_a_key_that_never_served_needs_nobody_to_vouch(kind):
+    (seen,) = (evidence for named, evidence in NEEDED if named == kind)
+
+    assert [(r.kind, r.until, "attest" in r.text) for r in needs(seen)] == [(kind, None, True)]
+    for key in (replace(KEY, attested_at=NOW), UNUSED):
+        assert needs(replace(seen, key=key)) == ()
+
+
+def test_downloads_say_how_many_and_of_which_cluster():
+    (reason,) = needs(with_cluster(jobs=Jobs(downloads=3)))
+
+    assert reason.text.startswith("3 snapshots of main were downloaded")
+    assert (reason.project_id, reason.cluster) == ("p1", "main")
+
+
+@pytest.mark.parametrize("jobs", [Jobs(downloads=1), Jobs()])
+def test_downloads_from_a_cluster_without_a_customer_key_keep_nothing(jobs):
+    assert needs(with_cluster(cluster=replace(MAIN, encryption=Encryption.NONE), jobs=jobs)) == ()
+
+
+def test_a_policy_of_one_project_that_wants_somebody_to_vouch_is_enough_and_named():
+    other = replace(CLEAN_PROJECT, project_id="p2", attestation_wanted=True)
+
+    (reason,) = needs(replace(CLEAN, projects=(CLEAN_PROJECT, other)))
+
+    assert (reason.kind, reason.project_id) == ("attestation", "p2")
+
+
+def test_restores_and_exports_are_told_apart_and_counted():
+    seen = with_cluster(jobs=Jobs(restores_running=2, exports_running=1))
+
+    texts = [reason.text for reason in needs(seen)]
+
+    assert texts == ["2 restores from backups of main are running", "1 exports from backups of main are running"]
+
+
+def test_a_running_job_holds_the_key_for_an_hour_and_forgets_nothing():
+    seen = with_cluster(jobs=Jobs(restores_running=1))
+
+    judged = judge(replace(seen, key=replace(KEY, clean_since=NOW - 9 * DAY, safe_since=NOW - 8 * DAY)))
+
+    assert (judged.safe_since, judged.due) == (NOW - 8 * DAY, NOW + HOUR)
+    assert judged.reasons != ()
+
+
+def test_what_passes_beside_what_does_not_holds_the_key_like_the_latter():
+    seen = with_cluster(jobs=Jobs(restores_running=1), tally=Tally(of_this_key=1, last_expiry=NOW + 5 * DAY))
+
+    judged = judge(replace(seen, key=replace(KEY, clean_since=NOW - 9 * DAY, safe_since=NOW - 8 * DAY)))
+
+    assert (judged.clean_since, judged.safe_since) == (None, None)
+    assert judged.due == NOW + LOOK_AGAIN
+
+
+@pytest.mark.parametrize(
+    ("settings", "drift", "said"),
+    [
+        (Settings(enabled=True, key=NEXT, valid=False), (), "Atlas finds it invalid"),
+        (Settings(enabled=True, key=NEXT, valid=True), ("key_not_enabled",), "key not enabled"),
+        (None, ("key_invalid", "grant_removed"), "grant removed, key invalid"),
+    ],
+    ids=str,
+)
+def test_while_the_current_key_is_in_trouble_any_older_one_may_be_the_cure(settings, drift, said):
+    (reason,) = needs(with_project(settings=settings, drift=drift))
+
+    assert (reason.kind, reason.project_id, reason.until) == ("drift", "p1", None)
+    assert reason.text.endswith(said)
+
+
+@pytest.mark.parametrize(
+    ("settings", "drift"),
+    [
+        (Settings(enabled=False, key=NEXT, valid=False), ()),
+        (Settings(enabled=True, key=NEXT, valid=None), ()),
+        (None, ()),
+        (Settings(enabled=True, key=NEXT, valid=True), ("project_gone", "key_changed")),
+    ],
+    ids=str,
+)
+def test_other_drift_or_settings_that_are_off_are_no_trouble_of_the_current_key(settings, drift):
+    assert needs(with_project(settings=settings, drift=drift)) == ()
+
+
+@pytest.mark.parametrize("shown", ["c2", "c0"])
+def test_a_schedule_that_belongs_to_another_cluster_tells_that_the_name_was_used_again(shown):
+    (reason,) = needs(with_cluster(schedule=replace(SCHEDULE, cluster_id=shown)))
+
+    assert (reason.kind, reason.cluster, reason.until) == ("name_reused", "main", None)
+
+
+def test_a_schedule_that_does_not_say_whose_it_is_tells_nothing_of_the_name():
+    assert needs(with_cluster(schedule=replace(SCHEDULE, cluster_id=None))) == ()
+
+
+def test_the_same_name_in_two_projects_is_not_the_same_name():
+    other = replace(CLEAN_CLUSTER, cluster=replace(MAIN, cluster_id="c9"), schedule=None)
+
+    assert (
+        needs(replace(CLEAN, projects=(CLEAN_PROJECT, replace(CLEAN_PROJECT, project_id="p2", clusters=(other,)))))
+        == ()
+    )
+
+
+@pytest.mark.parametrize(
+    ("used", "known", "shown"),
+    [
+        (None, NOW - DAY, NOW - DAY),
+        (KeyUse(at=NOW, operation="Decrypt", tracked_since=None), NOW - DAY, NOW),
+        (KeyUse(at=None, operation=None, tracked_since=NOW), None, None),
+    ],
+    ids=str,
+)
+def test_the_last_use_that_kms_recorded_is_shown_and_changes_no_verdict(used, known, shown):
+    safe = {"clean_since": NOW - 9 * DAY, "safe_since": NOW - 8 * DAY}
+
+    judged = judge(replace(with_key(**safe, last_used_at=known), used=used))
+
+    assert (judged.last_used_at, judged.reasons, judged.safe_since) == (shown, (), NOW - 8 * DAY)
+
+
+def test_a_snapshot_that_is_kept_for_more_than_a_year_is_called_out():
+    seen = with_tally(of_this_key=1, last_expiry=NOW + LONG_RETENTION + timedelta(seconds=1))
+
+    assert needs(seen)[0].text.endswith(", more than a year from now")
+    assert "a year" not in needs(with_tally(of_this_key=1, last_expiry=NOW + LONG_RETENTION))[0].text
+
+
 def test_the_later_clock_is_taken_for_now():
     assert replace(CLEAN, atlas_date=NOW + HOUR).now == NOW + HOUR
     assert replace(CLEAN, atlas_date=NOW - HOUR).now == NOW
@@ -331,6 +461,65 @@ def test_copies_in_other_regions_are_settled_by_a_person_who_attests():
     seen = with_cluster(schedule=replace(SCHEDULE, copy_regions=1))
 
     assert needs(replace(seen, key=replace(KEY, attested_at=NOW))) == ()
+
+
+def copied(*days: int | None, **changes) -> Evidence:
+    copies = tuple(CopySetting(region=f"r{n}", longest_retention_days=kept) for n, kept in enumerate(days))
+    seen = with_cluster(schedule=replace(SCHEDULE, copy_regions=len(days), copies=copies))
+    return replace(seen, key=replace(KEY, **{"attested_at": NOW, **changes}))
+
+
+@pytest.mark.parametrize(
+    ("days", "changes", "until"),
+    [
+        ((120, 7, None), {}, NOW - 99 * DAY + 120 * DAY + MARGIN),
+        ((None, None), {"deployed_at": NOW}, NOW + MARGIN),
+        ((30,), {"deployed_at": None, "replaced_at": NOW - DAY}, NOW - DAY + 30 * DAY + MARGIN),
+    ],
+    ids=str,
+)
+def test_copies_that_somebody_vouched_for_keep_the_key_until_the_longest_lived_must_be_gone(days, changes, until):
+    seen = copied(*days, **changes)
+
+    (reason,) = (one for one in needs(seen) if one.kind == "region_copies")
+
+    assert (reason.until, f"{len(days)} other regions" in reason.text) == (until, True)
+    assert "the last may live until then" in reason.text
+    assert "region_copies" not in {r.kind for r in needs(replace(seen, gathered_at=until))}
+    assert "region_copies" in {r.kind for r in needs(replace(seen, gathered_at=until - timedelta(seconds=1)))}
+
+
+@pytest.mark.parametrize("days", [(1,), (None,), ()])
+def test_copies_that_nobody_vouched_for_have_no_end(days):
+    seen = copied(*(days or (None,)), attested_at=None)
+
+    (reason,) = needs(seen)
+
+    assert (reason.kind, reason.until) == ("region_copies", None)
+    assert "attest" in reason.text
+
+
+def test_copies_of_a_key_whose_last_day_is_not_known_have_no_end_whoever_vouched():
+    seen = copied(1, deployed_at=None, replaced_at=None)
+
+    assert [(r.kind, r.until) for r in needs(seen)] == [("region_copies", None)]
+
+
+def test_a_short_lived_copy_ends_nothing_of_another_cluster_that_nobody_can_see_the_end_of():
+    lasting = replace(
+        CLEAN_CLUSTER,
+        cluster=replace(MAIN, name="big", cluster_id="c2"),
+        schedule=BackupSchedule(
+            cluster_id="c2",
+            restore_window_days=7,
+            copy_regions=1,
+            copies=(CopySetting(region="r", longest_retention_days=999),),
+        ),
+    )
+    (project,) = copied(1).projects
+    seen = replace(copied(1), projects=(replace(project, clusters=(*project.clusters, lasting)),))
+
+    assert [(r.cluster, r.until) for r in needs(seen)] == [("big", NOW - 99 * DAY + 999 * DAY + MARGIN)]
 
 
 def test_copies_of_a_cluster_without_a_customer_key_keep_nothing():
@@ -428,7 +617,7 @@ def test_a_key_in_use_or_on_its_way_out_needs_no_sweep(changes):
         ((), LOOK_AT_LEAST_EVERY),
     ],
 )
-def test_a_key_is_swept_again_when_something_can_have_changed_and_weekly_at_the_least(until, wait):
+def test_a_key_sleeps_until_its_last_reason_passes_and_a_month_at_the_most(until, wait):
     reasons = tuple(Reason(kind="snapshots", text="x", until=moment) for moment in until)
 
     assert next_sweep_at(replace(KEY, reasons=reasons), NOW) == NOW + wait

@@ -44,7 +44,8 @@ def test_a_project_with_a_role_is_refused_credentials_with_what_atlas_says():
 def test_a_secret_that_is_not_there_ends_the_rotation_before_anything_is_changed(world):
     failed = a_rotation(world, credentials_secret="keyturn/missing").go()
 
-    assert (failed.state, failed.error.code) == (RotationState.FAILED, "ResourceNotFoundException")
+    assert (failed.state, failed.error.code) == (RotationState.FAILED, "principal_known")
+    assert "keyturn/missing" in failed.error.detail
     assert (world.created(), world.swaps()) == (0, 0)
 
 

@@ -95,9 +95,9 @@ def test_a_deployment_row_without_a_new_key_is_not_taken_for_done(world):
     world.in_atlas.settings = some_settings(old_key(world))
     world.change(rotation.now, new_key=None)
 
-    waiting = rotation.go(10)
+    ended = rotation.go(10)
 
-    assert waiting.state is RotationState.DEPLOYING
+    assert ended.state is RotationState.FAILED
     assert world.tracker.key(new).state is KeyState.DEPLOYING
 
 

@@ -22,6 +22,7 @@ from simple_world import (
 
 from chalicelib.domain.observed import KeyStatus, Settings
 from chalicelib.domain.records import KeyState, NoticeKind, RotationState
+from chalicelib.domain.swap import SETTLES_WITHIN
 from chalicelib.usecases.discover import discover_project
 from chalicelib.usecases.ports import PermanentError, TemporaryError
 
@@ -68,11 +69,11 @@ def test_a_change_that_shows_late_is_waited_for(world):
     assert (seen.state, seen.swapped_at, world.swaps()) == (RotationState.DEPLOYING, world.now, 1)
 
 
-def test_a_change_that_never_shows_is_sent_again_after_ten_minutes(world):
+def test_a_change_that_never_shows_is_sent_again_once_it_must_be_lost(world):
     world.atlas.delay_swaps = True
     rotation = in_state(world, "swapping")
     rotation.go()
-    world.wait(10 * MINUTE)
+    world.wait(SETTLES_WITHIN)
 
     rotation.go()
 

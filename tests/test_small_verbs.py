@@ -248,6 +248,7 @@ def test_a_preview_shows_every_check_and_changes_nothing(world):
 
     assert [(check.name, check.passed) for check in checks] == [
         ("covered", True),
+        ("nothing_open", True),
         ("strategy", False),
         ("wanted_key", False),
     ]

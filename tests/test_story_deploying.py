@@ -9,7 +9,7 @@ from sandbox.atlas import BackupPolicy
 
 NAMES = ("plain", "sleepy", "urgent", "unknown", "proven")
 BANNER = "key rotation is being deployed: do not disable or delete {} until this is over"
-HOURLY = (BackupPolicy(kind="hourly", every=6, keep=timedelta(days=2)),)
+HOURLY = (BackupPolicy(kind="hourly", every=6, keep=timedelta(days=14)),)
 
 
 class Crews(Tale):
@@ -195,7 +195,7 @@ def test_a_cluster_in_a_strange_state_holds_the_deployment_up_with_a_reason(crew
     project_id = crews.projects["unknown"]
     odd = crews.atlas.ground.cluster(project_id, "odd")
     rotation_id = crews.accepted(project_id)
-    crews.wait(hours=1)
+    crews.wait(minutes=26)
     odd.state = "WHO_KNOWS"
 
     crews.wait(hours=2)

@@ -6,6 +6,7 @@ How the calls are named, sent, waited for, read and refused stands in the other 
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from itertools import chain
 from operator import attrgetter
 
 import msgspec
@@ -90,8 +91,7 @@ class AtlasReader:
     def snapshots(self, project_id: str, cluster: str) -> Iterator[Snapshot]:
         """The replica-set list of snapshots, complete or an error; an unknown cluster is an error too."""
         call = Call(operation=calls.LIST_SNAPSHOTS, project=project_id, cluster=cluster)
-        for page in read_pages(self._http, call, _snapshots):
-            yield from answers.as_snapshots(page)
+        return chain.from_iterable(map(answers.as_snapshots, read_pages(self._http, call, _snapshots)))
 
     def sharded_snapshots(self, project_id: str, cluster: str) -> Iterator[Snapshot]:
         """The sharded-cluster list of snapshots, complete or an error; an unknown cluster is an error too."""

@@ -54,7 +54,7 @@ def read_answer(decoder: msgspec.json.Decoder[Shape], call: Call, body: bytes) -
         return decoder.decode(body)
     except msgspec.ValidationError as strange:
         raise _unknown(call, str(strange)) from strange
-    except msgspec.DecodeError as broken:
+    except (msgspec.DecodeError, RecursionError) as broken:
         message = f"{call}: the answer is broken or no JSON ({broken})"
         raise TemporaryError(message, call=str(call), code="unreadable_answer") from broken
 
@@ -166,8 +166,8 @@ def as_schedule(answer: ScheduleAnswer, call: Call) -> BackupSchedule:
     return BackupSchedule(
         cluster_id=answer.cluster_id,
         restore_window_days=answer.restore_window_days,
-        copy_regions=len({(copy.provider, copy.region) for copy in answer.copies or ()}),
-        copies=tuple(_copy_setting(copy, call) for copy in answer.copies or ()),
+        copy_regions=len({(copy.provider, copy.region) for copy in answer.copies}),
+        copies=tuple(_copy_setting(copy, call) for copy in answer.copies),
     )
 
 

@@ -81,7 +81,7 @@ def retry_after(answer: Answer) -> float | None:
 def _read(body: bytes) -> _ApiError:
     try:
         return _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _ApiError()
 
 

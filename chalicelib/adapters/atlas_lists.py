@@ -12,6 +12,7 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cached_property
 from itertools import count
 from typing import Generic, TypeVar
 
@@ -80,6 +81,7 @@ class _Reading(Generic[Row]):
         missing = len(self._ids) < self._claimed
         return f"Atlas counts {self._claimed} items and showed {len(self._ids)}" if missing else ""
 
+    @cached_property
     def digest(self) -> bytes | None:
         """The same for the same set of items in any order, within this process; None when it stopped short."""
         if self._stuck:
@@ -101,12 +103,10 @@ def read_pages(http: AtlasHttp, call: Call, rows: Rows[Row]) -> Iterator[list[Ro
     for _ in range(READINGS):
         reading = _read_once(http, call, rows, kept=earlier is not None)
         lack = reading.lack
-        digest = reading.digest()
-        agrees = reading.pages == 1 or digest == earlier
-        if agrees and not lack:
+        if not lack and (reading.pages == 1 or reading.digest == earlier):
             yield from reading.results()
             return
-        earlier = digest
+        earlier = reading.digest
         del reading  # before the next one grows
     raise _incomplete(call, lack) if lack else _unstable(call)
 

@@ -172,11 +172,11 @@ class Copy(Struct):
 
 
 class ScheduleAnswer(Struct):
-    """A backup policy."""
+    """A backup policy; one that did not say whose it is, or whether there are copies, would hide both."""
 
-    cluster_id: str | None = field(default=None, name="clusterId")
+    cluster_id: str = field(name="clusterId")
+    copies: list[Copy] = field(name="copySettings")
     restore_window_days: int | None = field(default=None, name="restoreWindowDays")
-    copies: list[Copy] | None = field(default=None, name="copySettings")
 
 
 class RestoreRow(Struct, gc=False):

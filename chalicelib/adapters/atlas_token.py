@@ -135,7 +135,7 @@ def _read(answer: Answer) -> _TokenAnswer:
     """Read the answer; what it says is kept out of every error, for it may hold the token."""
     try:
         granted = msgspec.json.decode(answer.body, type=_TokenAnswer)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         granted = None
     if granted is None or not _PLAIN.fullmatch(granted.access_token):
         message = f"{TOKEN_CALL}: Atlas answered, but with no access token that can be used"

@@ -43,9 +43,10 @@ class AtlasWire:
     """The connections to one Atlas."""
 
     def __init__(self, base_url: str, seconds_left: Callable[[], float]) -> None:
-        self._base = check_base_url(base_url)
+        address = check_base_url(base_url)
+        self._prefix = urlsplit(address).path
+        self._pool = urllib3.connection_from_url(address, maxsize=CONNECTIONS, block=True)
         self._seconds_left = seconds_left
-        self._pool = urllib3.PoolManager(num_pools=1, maxsize=CONNECTIONS, block=True)
         self.latest_date: datetime | None = None
 
     def budget(self) -> float:
@@ -59,7 +60,7 @@ class AtlasWire:
         try:
             response = self._pool.request(
                 method,
-                self._base + target,
+                self._prefix + target,
                 headers={"User-Agent": "keyturn", "Accept-Encoding": "gzip", **headers},
                 body=body,
                 timeout=limit,

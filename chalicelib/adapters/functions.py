@@ -3,12 +3,17 @@
 import json
 from typing import Any
 
+import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.domain.records import Check
 from chalicelib.usecases.ports import PermanentError, TemporaryError
 
 CALL = "lambda:Invoke"
+
+
+class _Preview(msgspec.Struct):
+    checks: tuple[Check, ...]
 
 
 class Functions:
@@ -22,8 +27,8 @@ class Functions:
         """The checks of a rotation that nobody has opened; raises TemporaryError when none come."""
         said = self._ask(self._preview, {"project_id": project_id, "request": request})
         try:
-            return tuple(Check(name=c["name"], passed=c["passed"], text=c["text"]) for c in said["checks"])
-        except (KeyError, TypeError) as error:
+            return msgspec.convert(said, _Preview).checks
+        except msgspec.ValidationError as error:
             raise TemporaryError(f"{self._preview} gave no checks", call=CALL, code="unreadable_answer") from error
 
     def _ask(self, function: str, message: dict[str, Any]) -> Any:  # noqa: ANN401 - whatever JSON it says

@@ -42,6 +42,9 @@ _MAY_PASS = {
     "TransactionInProgressException",
 }
 
+_MOST_AT_ONCE = 100
+"""How many records BatchGetItem takes."""
+
 
 class DynamoTracker:
     """Keyturn's memory in one DynamoDB table."""
@@ -76,7 +79,7 @@ class DynamoTracker:
 
     def key(self, arn: KeyArn) -> Key | None:
         """One key."""
-        return self._get(f"KEY#{arn.key_id}", f"KEY#{arn.account}#{arn.region}", Key)
+        return self._get(*_place_of(arn), Key)
 
     def keys_named(self, key_id: str) -> tuple[Key, ...]:
         """Every key with this bare id."""
@@ -100,15 +103,13 @@ class DynamoTracker:
             ExpressionAttributeValues={":pk": {"S": f"PROJECT#{project_id}"}, ":sk": {"S": "KEY#"}},
             ConsistentRead=True,
         )
-        return tuple(self._linked(link) for link in links)
-
-    def _linked(self, link: Item) -> Key:
-        arn = _decoded(link, KeyArn)
-        key = self.key(arn)
-        if key is None:
-            text = f"the tracker links {link['pk']['S']} to {arn}, but has no such key: restore the table"
-            raise PermanentError(text, call="get_item", code="damaged")
-        return key
+        arns = [_decoded(link, KeyArn) for link in links]
+        found = {key.arn: key for key in self._get_many([_place_of(arn) for arn in arns], Key)}
+        lost = [arn for arn in arns if arn not in found]
+        if lost:
+            text = f"the tracker links project {project_id} to {lost[0]}, but has no such key: restore the table"
+            raise PermanentError(text, call="batch_get_item", code="damaged")
+        return tuple(found[arn] for arn in arns)
 
     def deletion(self, deletion_id: str) -> Deletion | None:
         """One request to delete a key."""
@@ -159,6 +160,21 @@ class DynamoTracker:
         )
         return _decoded(answer["Item"], kind) if "Item" in answer else None
 
+    def _get_many(self, places: list[tuple[str, str]], kind: type[Kept]) -> Iterator[Kept]:
+        """Records by their places, a hundred a call as DynamoDB has it; what is not there is left out."""
+        wanted = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in places]
+        while wanted:
+            asked, rest = wanted[:_MOST_AT_ONCE], wanted[_MOST_AT_ONCE:]
+            request = {self._table: {"Keys": asked, "ConsistentRead": True}}
+            answer = self._call("batch_get_item", RequestItems=request)
+            items = answer["Responses"].get(self._table, [])
+            yield from (_decoded(item, kind) for item in items)
+            put_off = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
+            if len(put_off) == len(asked):
+                text = "DynamoDB put off every record that was asked for: ask again in a while"
+                raise TemporaryError(text, call="batch_get_item", code="unprocessed")
+            wanted = put_off + rest
+
     def _listing(self, kind: str, cursor: str | None, limit: int, record: type[Kept]) -> Page[Kept]:
         answer = self._query(
             IndexName="listing",
@@ -205,6 +221,10 @@ class DynamoTracker:
         return answer
 
 
+def _place_of(arn: KeyArn) -> tuple[str, str]:
+    return f"KEY#{arn.key_id}", f"KEY#{arn.account}#{arn.region}"
+
+
 def instant(moment: datetime) -> str:
     """A time as text that sorts like time: UTC, microseconds, `Z`."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -233,8 +253,7 @@ def _record_items(record: Record) -> Iterator[Item]:
         case Rotation():
             yield _item(f"PROJECT#{record.project_id}", f"ROTATION#{record.rotation_id}", record, Due.ROTATION)
         case Key():
-            place = f"KEY#{record.arn.account}#{record.arn.region}"
-            yield _item(f"KEY#{record.arn.key_id}", place, record, Due.SWEEP, listed=True)
+            yield _item(*_place_of(record.arn), record, Due.SWEEP, listed=True)
             yield from (_link(project_id, record.arn) for project_id in sorted(set(record.projects)))
         case Deletion():
             yield _item(f"DELETION#{record.deletion_id}", "DELETION", record, Due.DELETION)

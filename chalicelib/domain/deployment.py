@@ -12,11 +12,13 @@ from datetime import datetime, timedelta
 
 from chalicelib.domain.observed import Cluster, Encryption, Settings
 from chalicelib.domain.records import Rotation, RotationState
+from chalicelib.domain.swap import SETTLES_WITHIN
 
 SOAK = timedelta(minutes=30)
 LOOK_EVERY = timedelta(minutes=5)
 
 BANNER = "key rotation is being deployed: do not disable or delete {leaving} until this is over"
+_SETTINGS = "the settings to name the new key"
 _ON_THEIR_WAY = frozenset({RotationState.DEPLOYING, RotationState.ROLLING_BACK, RotationState.RETURNING})
 
 
@@ -66,12 +68,21 @@ def judge_deployment(
 
 def _unrest(settings: Settings, clusters: Iterable[Cluster], *, shows_new_key: bool) -> Iterable[str]:
     if not shows_new_key:
-        yield "the settings to name the new key"
+        yield _SETTINGS
     if not settings.valid:
         yield "Atlas to find the new key valid"
     for cluster in clusters:
         if not cluster.paused and cluster.state != "IDLE":
             yield f"cluster {cluster.name} to become IDLE (it is {cluster.state})"
+
+
+def was_undone(rotation: Rotation, now: datetime) -> bool:
+    """Whether settings that name the key of before are somebody's doing, and no late answer.
+
+    They are when they do so at two looks in a row, long after the change was sent.
+    """
+    changed_at = rotation.patch_sent_at or rotation.swapped_at
+    return changed_at is not None and now >= changed_at + SETTLES_WITHIN and _SETTINGS in rotation.waiting_for
 
 
 def banner(rotation: Rotation) -> str | None:

@@ -5,8 +5,9 @@ Snapshots are counted as they stream by, so that memory does not grow with their
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from chalicelib.domain.arn import parse_key_id
@@ -47,10 +48,15 @@ def tally(
     so_far: Tally, snapshots: Iterable[Snapshot], *, key_id: str, known: frozenset[str], encrypted: bool
 ) -> Tally:
     """Count a stream of snapshots on top of what was counted; `known` are all key ids we can name."""
-    count = _Count(so_far)
+    by_key, ours, strange = Counter[str](), _Ours(), Counter[str]()
     for snapshot in snapshots:
-        count.add(snapshot, key_id=key_id, known=known, encrypted=encrypted)
-    return count.tally()
+        named = _key_named(snapshot.key)
+        by_key[named] += 1
+        if named == key_id:
+            ours.add(snapshot)
+        elif named not in known and (encrypted or snapshot.key is not None):
+            strange[_STANDING.get(snapshot.status, "unidentified")] += 1
+    return merge(so_far, ours.tally(read=by_key.total(), by_key=tuple(sorted(by_key.items())), **strange))
 
 
 def merge(one: Tally, other: Tally) -> Tally:
@@ -69,39 +75,44 @@ def merge(one: Tally, other: Tally) -> Tally:
     )
 
 
-class _Count:
-    """Counts in place: a list may be long, and values that are made anew for every snapshot cost more than reading."""
+_STANDING = {"queued": "unfinished", "inProgress": "unfinished", "failed": "failed"}
+"""How a snapshot counts by its status, as long as it names no key that we know."""
 
-    def __init__(self, so_far: Tally) -> None:
-        self._figures: dict[str, Any] = {field.name: getattr(so_far, field.name) for field in fields(so_far)}
-        self._by_key = Counter(dict(so_far.by_key))
 
-    def add(self, snapshot: Snapshot, *, key_id: str, known: frozenset[str], encrypted: bool) -> None:
-        named = None if snapshot.key is None else parse_key_id(snapshot.key)
-        figures = self._figures
-        figures["read"] += 1
-        self._by_key[named or ""] += 1
-        if named == key_id:
-            self._add_ours(snapshot)
-        elif named in known or (snapshot.key is None and not encrypted):
-            return
-        elif snapshot.status in {"queued", "inProgress"}:
-            figures["unfinished"] += 1
-        elif snapshot.status == "failed":
-            figures["failed"] += 1
-        else:
-            figures["unidentified"] += 1
+@lru_cache(maxsize=1024)
+def _key_named(text: str | None) -> str:
+    """The bare key id that a snapshot names, empty for none; a fleet names few keys, so that each is parsed once."""
+    return "" if text is None else parse_key_id(text) or ""
 
-    def _add_ours(self, snapshot: Snapshot) -> None:
-        figures = self._figures
-        figures["of_this_key"] += 1
-        figures["without_expiry"] += snapshot.expires_at is None
-        figures["on_demand"] += snapshot.on_demand
-        figures["last_expiry"] = _later(figures["last_expiry"], snapshot.expires_at)
-        figures["newest"] = _later(figures["newest"], snapshot.created_at)
 
-    def tally(self) -> Tally:
-        return Tally(**{**self._figures, "by_key": tuple(sorted(self._by_key.items()))})
+class _Ours:
+    """The snapshots of the key in question, counted in place: a list may be long."""
+
+    def __init__(self) -> None:
+        self._count = self._without_expiry = self._on_demand = 0
+        self._last_expiry: datetime | None = None
+        self._newest: datetime | None = None
+
+    def add(self, snapshot: Snapshot) -> None:
+        self._count += 1
+        self._on_demand += snapshot.on_demand
+        expiry, made = snapshot.expires_at, snapshot.created_at
+        if expiry is None:
+            self._without_expiry += 1
+        elif self._last_expiry is None or expiry > self._last_expiry:
+            self._last_expiry = expiry
+        if made is not None and (self._newest is None or made > self._newest):
+            self._newest = made
+
+    def tally(self, **others: Any) -> Tally:  # noqa: ANN401 - the other figures of a tally
+        return Tally(
+            of_this_key=self._count,
+            without_expiry=self._without_expiry,
+            on_demand=self._on_demand,
+            last_expiry=self._last_expiry,
+            newest=self._newest,
+            **others,
+        )
 
 
 def _later(one: datetime | None, other: datetime | None) -> datetime | None:

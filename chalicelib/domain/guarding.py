@@ -45,6 +45,7 @@ def unseen_call(arn: KeyArn, status: KeyStatus, now: datetime) -> KeyCall | None
     operation = {
         KeyStatus.DISABLED: DISABLE,
         KeyStatus.PENDING_DELETION: SCHEDULE,
+        KeyStatus.PENDING_REPLICA_DELETION: SCHEDULE,
         KeyStatus.GONE: DELETED,
     }.get(status)
     if operation is None:

@@ -92,7 +92,7 @@ class Cluster:
         return self.tier in {"M0", "M2", "M5", "FLEX"}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Snapshot:
     """One snapshot; `key` is Atlas' `masterKeyUUID` as written, None when the field is missing."""
 

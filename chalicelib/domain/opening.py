@@ -73,6 +73,11 @@ def request_checks(project: Project, request: RotationRequest) -> tuple[Check, .
             passed=covered,
             text="the project is covered" if covered else (project.not_covered_because or "its key is not known yet"),
         ),
+        Check(
+            name="nothing_open",
+            passed=project.open_rotation is None,
+            text="no other rotation is open" if project.open_rotation is None else f"{project.open_rotation} is open",
+        ),
         _fits_the_strategy(project, request),
         _wanted_key_check(project, request),
     )

@@ -37,6 +37,8 @@ class PreflightFacts:
     settings: Settings
     clusters: tuple[Cluster, ...]
     principal: str | None
+    credentials_problem: str | None = None
+    """Why nobody is behind the credentials that the request names."""
     current: KeyDescription | None
     current_rotations: KeyRotations | None = None
     current_policy: str | None = None
@@ -117,7 +119,8 @@ def principal_known(facts: PreflightFacts) -> Check:
             "principal_known",
             facts.rotation.credentials_secret is not None and facts.principal is not None,
             f"Atlas comes as the IAM user {facts.principal}",
-            otherwise="the project gives Atlas the credentials of an IAM user: name in `credentials_secret` the Secrets"
+            otherwise=facts.credentials_problem
+            or "the project gives Atlas the credentials of an IAM user: name in `credentials_secret` the Secrets"
             " Manager secret that holds them, or authorize an IAM role in cloudProviderAccess",
         )
     return _check(

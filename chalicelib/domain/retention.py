@@ -391,10 +391,11 @@ def next_sweep_at(key: Key, now: datetime) -> datetime | None:
         return now + SOAK
     if kinds and kinds <= PASSING:
         return now + _SOON
-    untils = [reason.until for reason in key.reasons]
-    if None in untils:
-        return now + LOOK_AGAIN
-    last = max((until for until in untils if until is not None), default=now + LOOK_AT_LEAST_EVERY)
+    known = [reason.until for reason in key.reasons if reason.until is not None]
+    last = max(known, default=now + LOOK_AT_LEAST_EVERY if not key.reasons else now)
+    open_ended = len(known) < len(key.reasons)
+    if "unread" in kinds or (open_ended and last <= now + LOOK_AGAIN):
+        return now + LOOK_AGAIN  # else what has no end is looked at when the rest is over: until then the key stays
     return min(max(last + timedelta(minutes=1), now + _SOON), now + LOOK_AT_LEAST_EVERY)
 
 

@@ -35,6 +35,7 @@ _SAME = timedelta(minutes=1)
 
 _WAITS = frozenset({"unread", "confirmation"}) | PASSING
 _INVALID = "invalid_settings"
+_PENDING = frozenset({KeyStatus.PENDING_DELETION, KeyStatus.PENDING_REPLICA_DELETION})
 
 
 class Step(StrEnum):
@@ -148,7 +149,7 @@ def _kms_says(deletion: Deletion, look: Look) -> Iterable[Reason]:
     match deletion.state, look.status:
         case State.QUARANTINED, KeyStatus.ENABLED:
             yield Reason(kind="enabled_by_hand", text="somebody enabled it during its quarantine")
-        case State.QUARANTINED, KeyStatus.PENDING_DELETION if deletion.scheduled_at is None:
+        case State.QUARANTINED, status if status in _PENDING and deletion.scheduled_at is None:
             yield Reason(kind="scheduled_by_hand", text="somebody scheduled its deletion during its quarantine")
         case State.SCHEDULED, KeyStatus.ENABLED | KeyStatus.DISABLED:
             yield Reason(kind="cancelled_by_hand", text="somebody cancelled its deletion in KMS")

@@ -8,8 +8,12 @@ from chalicelib.domain.arn import KeyArn, parse_key_arn, parse_key_id
 from chalicelib.domain.observed import Settings
 from chalicelib.domain.records import Problem, Rotation, RotationState
 
-SETTLES_WITHIN = timedelta(minutes=10)
-"""How long a change of settings may take to be seen before it counts as lost and is sent again."""
+SETTLES_WITHIN = timedelta(minutes=16)
+"""How long a change of settings may take to be seen before it counts as lost and is sent again.
+
+Atlas says nothing about it: a change that takes effect ten minutes late, or is shown a quarter of an hour late, must
+not be sent twice; the minute more is what a call may last.
+"""
 
 INCONSISTENT_FOR = timedelta(minutes=3)
 """How long Atlas may refuse a new key because IAM and KMS have not caught up yet (terraform waits as long)."""

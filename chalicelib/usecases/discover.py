@@ -11,7 +11,7 @@ from chalicelib.domain.coverage import judge_coverage
 from chalicelib.domain.discovery import Seen, changes, locate
 from chalicelib.domain.key_policy import UnreadablePolicy, missing_permissions
 from chalicelib.domain.observed import AtlasProject, KeyDescription, KeyRotations
-from chalicelib.domain.records import Change, Project
+from chalicelib.domain.records import Change, Key, Project
 from chalicelib.domain.rumours import EVENTS, asleep, listen_since, wake
 from chalicelib.domain.wording import atlas_unreachable, drift
 from chalicelib.usecases.locate import keys_for
@@ -54,14 +54,15 @@ def discover_project(outside: Outside, found: AtlasProject) -> Project | None:
     except OutsideError as problem:
         _log.warning("project %s could not be read: %s", found.project_id, problem.message)
         return _unreadable(outside, known, problem.message, now)
-    recorded = _record(outside, seen, known, now)
-    _listen(outside, found, now)
+    keys = outside.tracker.keys_of(found.project_id)
+    recorded = _record(outside, seen, known, keys, now)
+    _listen(outside, found, keys, now)
     return recorded
 
 
-def _listen(outside: Outside, found: AtlasProject, now: datetime) -> None:
+def _listen(outside: Outside, found: AtlasProject, keys: tuple[Key, ...], now: datetime) -> None:
     """Have the sleeping keys of a project swept when its events say that something changed since their sweep."""
-    sleeping = asleep(outside.tracker.keys_of(found.project_id), now)
+    sleeping = asleep(keys, now)
     since = listen_since(sleeping)
     if since is None:
         return
@@ -139,10 +140,12 @@ def _unless_it_fails(call: Callable[[], Answer]) -> Answer | None:
         return None
 
 
-def _record(outside: Outside, seen: Seen, known: Project | None, now: datetime) -> Project | None:
-    old_key = outside.tracker.key(known.key) if known is not None and known.key is not None else None
-    same = known is not None and seen.key == known.key
-    new_key = old_key if same else outside.tracker.key(seen.key) if seen.key is not None else None
+def _record(
+    outside: Outside, seen: Seen, known: Project | None, keys: tuple[Key, ...], now: datetime
+) -> Project | None:
+    kept = {key.arn: key for key in keys}
+    old_key = kept.get(known.key) if known is not None and known.key is not None else None
+    new_key = (kept.get(seen.key) or outside.tracker.key(seen.key)) if seen.key is not None else None
     news = changes(known, seen, old_key=old_key, new_key=new_key, now=now)
     if news.project == known and not news.keys:
         return known

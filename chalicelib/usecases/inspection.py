@@ -30,12 +30,13 @@ def inspect_rotation(outside: Outside, project: Project, rotation: Rotation) -> 
         lambda: _look_at_wanted(outside, project, rotation),
         lambda: _grants(outside, project, project.role_arn, old),
     )
-    role_id, principal = _principal(outside, rotation, settings, roles)
+    role_id, principal, problem = _principal(outside, rotation, settings, roles)
     facts = PreflightFacts(
         rotation=rotation,
         settings=settings,
         clusters=clusters,
         principal=principal,
+        credentials_problem=problem,
         current=current,
         current_rotations=rotations,
         current_policy=policy,
@@ -64,11 +65,16 @@ def unless_forbidden(call: Callable[[], Answer]) -> Answer | None:
 
 def _principal(
     outside: Outside, rotation: Rotation, settings: Settings, roles: tuple[AtlasRole, ...]
-) -> tuple[str | None, str | None]:
+) -> tuple[str | None, str | None, str | None]:
+    """The Atlas id and the ARN of whom Atlas comes as, and what stands against the credentials that were named."""
     if not settings.legacy_access_key:
-        return principal_among(roles, settings)
-    secret = rotation.credentials_secret
-    return None, outside.legacy_user(secret).arn if secret is not None else None
+        return *principal_among(roles, settings), None
+    if rotation.credentials_secret is None:
+        return None, None, None
+    try:
+        return None, outside.legacy_user(rotation.credentials_secret).arn, None
+    except PermanentError as problem:
+        return None, None, problem.message
 
 
 def _look_at_wanted(outside: Outside, project: Project, rotation: Rotation) -> tuple[KeyDescription | None, str | None]:

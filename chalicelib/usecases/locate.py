@@ -1,5 +1,7 @@
 """Locates: projects by name or by key, and KMS in the account and region where a key lives."""
 
+from collections.abc import Iterable
+
 from chalicelib.domain.records import Key, Project
 from chalicelib.domain.refusals import No, Refusal
 from chalicelib.usecases.ports import Keys, Outside
@@ -21,7 +23,12 @@ def projects_of(outside: Outside, key: Key) -> tuple[Project, ...]:
 
 def keys_at(outside: Outside, key: Key) -> Keys:
     """KMS in the account and region of a key: our own account, or the role its project's policy names."""
-    roles = (project.policy.kms_role_arn for project in projects_of(outside, key))
+    return keys_among(outside, key, projects_of(outside, key))
+
+
+def keys_among(outside: Outside, key: Key, projects: Iterable[Project]) -> Keys:
+    """The same where the key's projects are at hand."""
+    roles = (project.policy.kms_role_arn for project in projects)
     role = next((role for role in roles if role is not None and f"::{key.arn.account}:" in role), None)
     return outside.keys(key.arn.region, role)
 

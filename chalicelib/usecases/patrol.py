@@ -1,17 +1,15 @@
 """Patrols: looks after every needed key as KMS has it, because an event may have been missed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 from chalicelib.domain.guarding import is_needed, unseen_call
 from chalicelib.domain.observed import KeyStatus
-from chalicelib.domain.records import Key
+from chalicelib.domain.records import Key, Project
 from chalicelib.usecases.answering import answer_call
-from chalicelib.usecases.locate import keys_at
+from chalicelib.usecases.locate import keys_among
 from chalicelib.usecases.observe import all_of
 from chalicelib.usecases.ports import Outside, OutsideError
-
-_SIDE_BY_SIDE = 8
 
 
 def patrol_keys(outside: Outside) -> int:
@@ -20,22 +18,24 @@ def patrol_keys(outside: Outside) -> int:
     Raises an ExceptionGroup of what KMS would not say, once every key was looked at.
     """
     needed = [key for key in _every_key(outside) if is_needed(key)]
+    projects = _projects_of_all(outside, needed)
+    found = outside.at_once(*(partial(_status, outside, key, projects) for key in needed))
     troubles: list[Exception] = []
-    for seen in _batched(needed, _SIDE_BY_SIDE):
-        found = outside.at_once(*(partial(_status, outside, key) for key in seen))
-        for key, status in zip(seen, found, strict=True):
-            try:
-                _look_at(outside, key, status)
-            except OutsideError as problem:
-                troubles.append(problem)
+    for key, status in zip(needed, found, strict=True):
+        try:
+            _look_at(outside, key, status)
+        except OutsideError as problem:
+            troubles.append(problem)
     if troubles:
         raise ExceptionGroup(f"{len(troubles)} of {len(needed)} keys could not be looked after", troubles)
     return len(needed)
 
 
-def _batched(keys: list[Key], size: int) -> Iterator[list[Key]]:
-    """The keys in lists of a size."""
-    yield from (keys[start : start + size] for start in range(0, len(keys), size))
+def _projects_of_all(outside: Outside, keys: Iterable[Key]) -> dict[str, Project]:
+    """Every project of the keys, read once however many keys it has had."""
+    names = {project_id for key in keys for project_id in key.projects}
+    found = {name: outside.tracker.project(name) for name in sorted(names)}
+    return {name: project for name, project in found.items() if project is not None}
 
 
 def _every_key(outside: Outside) -> Iterator[Key]:
@@ -46,9 +46,10 @@ def _every_key(outside: Outside) -> Iterator[Key]:
     return all_of(page)
 
 
-def _status(outside: Outside, key: Key) -> KeyStatus | OutsideError:
+def _status(outside: Outside, key: Key, projects: dict[str, Project]) -> KeyStatus | OutsideError:
+    known = [projects[name] for name in key.projects if name in projects]
     try:
-        return keys_at(outside, key).describe(key.arn).status
+        return keys_among(outside, key, known).describe(key.arn).status
     except OutsideError as problem:
         return problem
 

@@ -13,13 +13,29 @@ from chalicelib.domain.refusals import No, Refusal
 from chalicelib.domain.rollback import ask_rollback
 from chalicelib.domain.rotation import may_be_cancelled
 from chalicelib.usecases.locate import project_named
-from chalicelib.usecases.ports import Outside, OutsideError
+from chalicelib.usecases.ports import Conflict, Outside, OutsideError
 
 _log = logging.getLogger(__name__)
 
 
+LOOKS_AGAIN = 3
+"""How often a request is read anew when somebody else wrote first: mostly the same request, sent twice."""
+
+
 def request_rotation(outside: Outside, project_id: str, request: RotationRequest) -> Rotation:
-    """Open a rotation and wake it; the same idempotency key gives the rotation it made before."""
+    """Open a rotation and wake it; the same idempotency key gives the rotation it made before.
+
+    Of two requests at once one opens the rotation, and the other is answered as if it had come a moment later.
+    """
+    for _ in range(LOOKS_AGAIN):
+        try:
+            return _request(outside, project_id, request)
+        except Conflict:
+            _log.info("project %s was written by somebody else, the request is looked at again", project_id)
+    return _request(outside, project_id, request)
+
+
+def _request(outside: Outside, project_id: str, request: RotationRequest) -> Rotation:
     project = project_named(outside, project_id)
     existing = outside.tracker.rotation(project_id, rotation_id(project_id, request.idempotency_key))
     if existing is not None:

@@ -81,11 +81,13 @@ class Oracle:
         key = self.tracker._kept.get(("Key", arn.key_id, arn.account, arn.region))
         deletion = self.tracker._kept.get(("Deletion", key.deletion_id)) if key is not None else None
         _hold(deletion is not None, f"{call} of {arn} without a deletion")
-        _hold(deletion.approved_by is not None, f"{call} of {arn} without approval")
+        _hold(deletion.compensation or deletion.approved_by is not None, f"{call} of {arn} without approval")
         _hold(arn in self.keys.ours() or not deletion.compensation, f"{call} of {arn}, which we did not make")
 
     def _judge_change(self, change: Change) -> None:
         self.changes += 1
+        if any(record.version != getattr(self._before(record), "version", 0) for record in change.records):
+            return  # the tracker refuses it: somebody else wrote first
         for record in change.records:
             before = self._before(record)
             moved = getattr(before, "state", None) != getattr(record, "state", None)

@@ -15,7 +15,6 @@ from simple_world import ANNA, DAY, HOUR, MINUTE, SECOND, a_policy_for
 
 from chalicelib.domain.records import Mode, Rotation, Strategy
 from chalicelib.domain.records import RotationState as State
-from chalicelib.usecases.ports import PermanentError
 from chalicelib.usecases.request_rotation import roll_back_rotation
 from chalicelib.usecases.steer import change_policy
 
@@ -218,4 +217,3 @@ def test_a_refusal_that_lasts_is_told_and_leaves_the_old_key_in_place():
 
     assert trial.rotation(rotation).state is State.FAILED
     assert trial.atlas.current(trial.projects[0]) == first
-    assert isinstance(PermanentError("", call=""), Exception)

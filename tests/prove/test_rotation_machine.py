@@ -28,6 +28,8 @@ BERND = "arn:aws:iam::111122223333:user/bernd"
 EVERYBODY = a_policy_for([ROLE_ARN, USER_ARN])
 PROJECTS = st.integers(0, 1)
 TIMES = st.sampled_from([10 * SECOND, MINUTE, 5 * MINUTE, 16 * MINUTE, HOUR, 5 * HOUR, DAY, 9 * DAY, 40 * DAY])
+UNTIL = st.sampled_from([timedelta(0), SECOND, MINUTE, 10 * MINUTE, 20 * MINUTE, 2 * HOUR])
+"""In the queue, on its way, being deployed, deployed."""
 CLUSTERS = st.sampled_from(["main", "side", "late"])
 LAGS = st.sampled_from([timedelta(0), SECOND, MINUTE, 4 * MINUTE, 9 * MINUTE])
 PICK = st.integers(0, 5)
@@ -144,6 +146,21 @@ class Machine(RuleBasedStateMachine):
         chosen = self.pick([k.deletion_id for k in self.trial.oracle.kept(Key) if k.deletion_id is not None], which)
         if chosen is not None:
             self.ask(lambda: call_off_deletion(self.trial.outside, chosen, who=ANNA))
+
+    @rule(number=PROJECTS, strategy=st.sampled_from([None, None, None, *Strategy]), time=UNTIL)
+    def rotate_in_peace(self, number, strategy, time):
+        """A rotation that comes so far before anything befalls it; else few would get anywhere."""
+        self.mend()
+        self.ask(lambda: self.trial.ask(self.project(number), strategy=strategy, **self.credentials_of(number)))
+        self.trial.run(time)
+
+    def credentials_of(self, number):
+        legacy = self.trial.atlas.world[self.project(number)].settings.legacy_access_key
+        return {"credentials_secret": CREDENTIALS} if legacy else {}
+
+    @rule()
+    def people_mend(self):
+        self.mend()
 
     # time, and what wakes
 
@@ -271,6 +288,8 @@ class Machine(RuleBasedStateMachine):
 
     def teardown(self):
         self.mend()
+        self.trial.run(20 * MINUTE)
+        self.mend()
         self.trial.run(3 * DAY)
         self.trial.discover()
         for project_id in self.trial.projects:
@@ -286,7 +305,6 @@ class Machine(RuleBasedStateMachine):
         trial.post_office.copies = lambda: [timedelta(0)]
         trial.atlas.shows_after = trial.keys.lists_after = timedelta(0)
         trial.atlas.not_yet_until = None
-        trial.run(20 * MINUTE)
         for project_id in trial.projects:
             trial.atlas.world[project_id].roles[:] = [a_role()]
             trial.atlas.set_by_hand(project_id, enabled=True)

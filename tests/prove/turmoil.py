@@ -40,6 +40,7 @@ class Weather:
     calls: int = 0
     befallen: Counter = field(default_factory=Counter)
     _coming: dict[int, Fault] = field(default_factory=dict)
+    _meddling: dict[int, Callable[[], object]] = field(default_factory=dict)
     _chance: float = 0.0
     _kinds: tuple[Fault, ...] = tuple(Fault)
     _random: Random = field(default_factory=lambda: Random(0))
@@ -50,6 +51,10 @@ class Weather:
         """Let a fault befall the call that comes after so many others."""
         self._coming[self.calls + 1 + after_calls] = fault
 
+    def meddle(self, work: Callable[[], object], *, after_calls: int) -> None:
+        """Let somebody else work just before the call that comes after so many others."""
+        self._meddling[self.calls + 1 + after_calls] = work
+
     def storm(self, random: Random, chance: float, kinds: tuple[Fault, ...] = tuple(Fault)) -> None:
         """Let every call be befallen with a chance."""
         self._random, self._chance, self._kinds = random, chance, kinds
@@ -57,6 +62,7 @@ class Weather:
     def calm(self) -> None:
         """Let nothing happen any more."""
         self._coming.clear()
+        self._meddling.clear()
         self._chance = 0.0
 
     @property
@@ -67,7 +73,9 @@ class Weather:
     def draw(self, call: str, args: tuple) -> Fault | None:
         """What befalls the call that is about to be made."""
         self.calls += 1
-        fault = self._coming.pop(self.calls, None) or self.broken(call, args)
+        number = self.calls
+        self._meddling.pop(number, lambda: None)()
+        fault = self._coming.pop(number, None) or self.broken(call, args)
         if fault is None and self._chance and self._random.random() < self._chance:
             fault = self._random.choice(self._kinds)
         if fault is not None:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from chalicelib.domain.arn import KeyArn
-from chalicelib.domain.deployment import LOOK_EVERY, Deployment, judge_deployment
+from chalicelib.domain.deployment import LOOK_EVERY, Deployment, judge_deployment, was_undone
 from chalicelib.domain.observed import Settings
 from chalicelib.domain.records import Key, KeyState, NoticeKind, Problem, Record, Rotation
 from chalicelib.domain.rollback import turn_round
@@ -35,7 +35,7 @@ def _await(work: Work, *, arriving: KeyArn | None, leaving: KeyArn | None) -> Ou
     if not settings.enabled:
         detail = "encryption at rest was switched off during the deployment"
         return _overtaken(work, settings, leaving, Problem(code="encryption_disabled", detail=detail))
-    if not names(settings, arriving) and not names(settings, leaving):
+    if not names(settings, arriving) and (not names(settings, leaving) or was_undone(work.rotation, work.now)):
         detail = f"the settings name {settings.key} during the deployment"
         return _overtaken(work, settings, leaving, Problem(code="key_changed_by_hand", detail=detail))
     look = judge_deployment(

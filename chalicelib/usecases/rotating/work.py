@@ -50,8 +50,8 @@ class Work:
 
     @property
     def fresh_sight(self) -> Sight | None:
-        """What this wake-up has just seen, None when it is too old to act on."""
-        return self.sight if self.sight is not None and self.now < self.sight.at + FRESH else None
+        """What this wake-up has just seen, None when it is too old to act on at this moment, however long a step took."""
+        return self.sight if self.sight is not None and self.outside.now() < self.sight.at + FRESH else None
 
 
 @dataclass(frozen=True, kw_only=True)
