@@ -22,7 +22,7 @@ ROTATE_PATH = frozenset({rotate.__file__, *(str(path) for path in ROTATING.glob(
 
 @dataclass(kw_only=True)
 class Fate:
-    """Dies once, at the call of this number or name, before it or `after` its effect, or at the line of this number.
+    """Dies at the call of this number and at the next of this name, before it or `after` its effect, and at a line.
 
     With `instead` something else happens in that place. `baton` lets other processes go first.
     """
@@ -47,11 +47,19 @@ class Fate:
         if self.baton is not None and not after:
             self.baton()
         self.calls += not after
-        if self.after is after and (self.dies_at == self.calls or self.dies_of == name):
-            self.dies_at = self.dies_of = None
+        if self.after is after and self._is_fatal(name):
             if self.instead is None:
                 self.die()
             self.instead()
+
+    def _is_fatal(self, name: str) -> bool:
+        if self.dies_at == self.calls:
+            self.dies_at = None
+            return True
+        if self.dies_of == name:
+            self.dies_of = None
+            return True
+        return False
 
     def sees_line(self) -> None:
         """Let one line of the rotate path be run."""

@@ -270,7 +270,7 @@ def test_a_preview_looks_at_atlas_and_kms_too_and_changes_nothing(world):
 
     checks = preview_rotation(seeing(world), PROJECT, a_request())
 
-    assert len(checks) == 3 + 17
+    assert len(checks) == 4 + 17
     assert all(check.passed for check in checks)
     assert (len(world.tracker.commits), world.swaps(), world.created()) == (before, 0, 0)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from chalicelib.domain.observed import ProjectEvent
 from chalicelib.domain.records import Key, KeyState
 
 EVENTS = (
@@ -28,6 +29,19 @@ EVENTS = (
 OVERLAP = timedelta(hours=1)
 """How late an event may show in the list."""
 
+_SHORTENS = frozenset(
+    {
+        "CLUSTER_DELETED",
+        "CPS_DATA_PROTECTION_DISABLED",
+        "CPS_DATA_PROTECTION_ENABLED",
+        "CPS_DATA_PROTECTION_UPDATED",
+        "CPS_SNAPSHOT_DELETED_AUDIT",
+        "CPS_SNAPSHOT_RETENTION_MODIFIED_AUDIT",
+        "CPS_SNAPSHOT_SCHEDULE_UPDATED_AUDIT",
+    }
+)
+"""What may end a need before its day. All else adds needs: to a key that is held anyway, its next sweep shows them."""
+
 _ASLEEP = timedelta(hours=12)
 """A sweep that is due sooner than this needs no rumour to come."""
 
@@ -46,6 +60,24 @@ def listen_since(keys: Iterable[Key]) -> datetime | None:
     """From when on events matter: since the earliest of the keys' last sweeps; None without a key that sleeps."""
     swept = [key.swept_at for key in keys if key.swept_at is not None]
     return min(swept) - OVERLAP if swept else None
+
+
+def concerning(events: Iterable[ProjectEvent], key: Key, now: datetime) -> tuple[datetime, ...]:
+    """When something happened that the key cannot sleep through; an event that names no cluster may concern any."""
+    held = any(reason.until is not None and reason.until > now for reason in key.reasons)
+    concerns = _may_let_go if held else _may_be_new
+    return tuple(event.at for event in events if concerns(event, key))
+
+
+def _may_let_go(event: ProjectEvent, key: Key) -> bool:
+    """For a key that is held until a day: what may end that before, where its holders are."""
+    named = event.cluster is None or any(reason.cluster == event.cluster for reason in key.reasons)
+    return event.type in _SHORTENS and named
+
+
+def _may_be_new(event: ProjectEvent, key: Key) -> bool:
+    """For a key that nothing holds: all but what happens where its last sweep found no snapshot of it."""
+    return all(tally.cluster != event.cluster or tally.snapshots for tally in key.clusters)
 
 
 def wake(keys: Iterable[Key], events: Iterable[datetime] | None, now: datetime) -> tuple[Key, ...]:

@@ -4,15 +4,17 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
+from itertools import chain
 from typing import TypeVar
 
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.coverage import judge_coverage
 from chalicelib.domain.discovery import Seen, changes, locate
 from chalicelib.domain.key_policy import UnreadablePolicy, missing_permissions
-from chalicelib.domain.observed import AtlasProject, KeyDescription, KeyRotations
+from chalicelib.domain.observed import AtlasProject, KeyDescription, KeyRotations, ProjectEvent
 from chalicelib.domain.records import Change, Key, Project
-from chalicelib.domain.rumours import EVENTS, asleep, listen_since, wake
+from chalicelib.domain.rumours import EVENTS, asleep, concerning, listen_since, wake
 from chalicelib.domain.wording import atlas_unreachable, drift
 from chalicelib.usecases.locate import keys_for
 from chalicelib.usecases.observe import all_of, live_clusters, principal_of
@@ -36,8 +38,7 @@ def discover_all(outside: Outside) -> int:
             _log.warning("organization %s could not be listed: %s", organization, problem.message)
             failed = failed or problem
             continue
-        for found in listed:
-            discover_project(outside, found)
+        outside.at_once(*(partial(discover_project, outside, found) for found in listed))
         looked += len(listed)
         _notice_the_gone(outside, organization, {found.project_id for found in listed})
     if failed is not None:
@@ -66,17 +67,18 @@ def _listen(outside: Outside, found: AtlasProject, keys: tuple[Key, ...], now: d
     since = listen_since(sleeping)
     if since is None:
         return
-    for key in wake(sleeping, _events(outside, found, since), now):
+    heard = _events(outside, found, since)
+    woken = (wake((key,), concerning(heard, key, now) if heard is not None else None, now) for key in sleeping)
+    for key in chain.from_iterable(woken):
         try:
             outside.tracker.commit(Change(records=(key,)))
         except Conflict:
             _log.info("key %s was written by somebody else just now", key.arn)
 
 
-def _events(outside: Outside, found: AtlasProject, since: datetime) -> tuple[datetime, ...] | None:
+def _events(outside: Outside, found: AtlasProject, since: datetime) -> tuple[ProjectEvent, ...] | None:
     try:
-        heard = outside.atlas(found.organization).events(found.project_id, types=EVENTS, since=since)
-        return tuple(event.at for event in heard)
+        return tuple(outside.atlas(found.organization).events(found.project_id, types=EVENTS, since=since))
     except OutsideError as problem:
         _log.warning("the events of project %s could not be read: %s", found.project_id, problem.message)
         return None

@@ -104,12 +104,12 @@ def _rests(rotation: Rotation, now: datetime) -> bool:
 
 
 def _after_a_crash(rotation: Rotation, now: datetime) -> Rotation:
-    """A lease that nobody gave back: whoever held it may have created a key and told nobody."""
+    """A lease that nobody gave back: whoever held it may have created a key just now and told nobody."""
     makes_a_key = rotation.strategy is Strategy.NEW_CMK and rotation.wanted_key is None
     before_it = rotation.new_key is None and rotation.state in {State.REQUESTED, State.PREPARING}
     if rotation.lease_until is None or not (makes_a_key and before_it):
         return rotation
-    return replace(rotation, creation_begun_at=rotation.creation_begun_at or now)
+    return replace(rotation, creation_begun_at=now)
 
 
 def _leased(rotation: Rotation, now: datetime) -> Rotation:

@@ -285,6 +285,29 @@ def a_rollback_to_a_key_that_was_disabled() -> None:
     assert trial.rotation(rotation).state is State.DEPLOYED
 
 
+def a_swap_that_a_person_undoes() -> None:
+    """A person puts the old key back in Atlas during the deployment: the rotation ends, and the project is free."""
+    trial, rotation = begin()
+    trial.run(20 * MINUTE)
+    trial.atlas.set_by_hand(trial.projects[0], key=str(rotation.old_key))
+    trial.run(DAY)
+    assert trial.rotation(rotation).state is State.FAILED
+    assert current(trial) == rotation.old_key
+    tidy(trial)
+
+
+def a_second_request() -> None:
+    """A rotation during a rotation is refused; the same request again is the same rotation."""
+    trial, rotation = begin(idempotency_key="one")
+    again = trial.ask(trial.projects[0], idempotency_key="one")
+    assert again is not None
+    assert again.rotation_id == rotation.rotation_id
+    ask(trial, lambda: trial.ask(trial.projects[0], idempotency_key="two"))
+    assert [one.rotation_id for one in trial.rotations(trial.projects[0])] == [rotation.rotation_id]
+    trial.run(2 * HOUR)
+    through(trial, rotation)
+
+
 def a_renewal_in_trouble_at_every_call() -> None:
     """However it went, KMS renewed the material exactly once, which the oracle counts when it is called done."""
     for fault in (Fault.BUSY, Fault.LOST, Fault.DIES_BEFORE, Fault.DIES_AFTER):
@@ -348,6 +371,8 @@ SCENARIOS: tuple[Callable[[], None], ...] = (
     a_cancellation_while_the_change_is_on_its_way,
     a_rollback_to_a_key_that_was_disabled,
     a_cluster_that_is_paused_during_the_swap,
+    a_swap_that_a_person_undoes,
+    a_second_request,
     messages_that_come_in_threes,
     trouble_that_lasts_for_hours,
     a_renewal_in_trouble_at_every_call,

@@ -88,7 +88,7 @@ def test_a_death_before_or_after_any_call_changes_nothing_in_the_end(journey):
     count, calls = Count(about="a death at every call", journey=journey), how_far(journey).calls
 
     cases = product(range(1, calls + 1), (False, True), (0, 1, 2), (AT_ONCE, LATE))
-    for case in some(cases, 150, f"calls {journey}"):
+    for case in some(cases, 100, f"calls {journey}"):
         number, after, redeliveries, listed_after = case
         fate = Fate(dies_at=number, after=after)
         history = begin(journey, fate, redeliveries=redeliveries, listed_after=listed_after)
@@ -102,7 +102,8 @@ def test_a_death_before_or_after_any_call_changes_nothing_in_the_end(journey):
 def test_a_death_at_any_line_of_the_rotate_path_changes_nothing_in_the_end(journey):
     count, lines = Count(about="a death at every line", journey=journey), how_far(journey).lines
 
-    for case in some(product(range(1, lines + 1), (0, 1, 2)), 80, f"lines {journey}"):
+    cases = ((number, more % 3) for number in range(1, lines + 1) for more in deliveries(journey, number))
+    for case in some(cases, 70, f"lines {journey}"):
         number, redeliveries = case
         fate = Fate(dies_at_line=number)
         history = begin(journey, fate, redeliveries=redeliveries, listed_after=(AT_ONCE, LATE)[number % 2])
@@ -112,12 +113,17 @@ def test_a_death_at_any_line_of_the_rotate_path_changes_nothing_in_the_end(journ
     count.check()
 
 
+def deliveries(journey: Journey, number: int) -> Iterable[int]:
+    """How often the wake-ups are delivered: each way for the journey of most rotations, in turn for the others."""
+    return (0, 1, 2) if journey is JOURNEYS[0] else (number,)
+
+
 @EVERY_JOURNEY
 def test_a_second_death_on_the_way_back_to_life_changes_nothing_in_the_end(journey):
     count, unharmed = Count(about="two deaths", journey=journey), how_far(journey)
     chance = Random(f"{SEED} two deaths {journey}")
 
-    for number in range(600 if FULL_SIZE else 20):
+    for number in range(400 if FULL_SIZE else 15):
         fate = Fate(
             dies_at=chance.randint(1, unharmed.calls),
             after=chance.random() < 1 / 2,
@@ -130,12 +136,26 @@ def test_a_second_death_on_the_way_back_to_life_changes_nothing_in_the_end(journ
     count.check()
 
 
+@pytest.mark.parametrize("after", [False, True], ids=["before the effect", "after the effect"])
+def test_a_death_when_the_key_is_made_after_any_other_death_makes_no_second_key(after):
+    journey = JOURNEYS[0]
+    count, calls = Count(about="another death when the key is made", journey=journey), how_far(journey).calls
+
+    for number in range(1, calls + 1):
+        fate = Fate(dies_at=number, dies_of="create", after=after)
+        history = begin(journey, fate, listed_after=LATE)
+        live_on(history)
+        count.add(number, history, fate.deaths)
+
+    count.check()
+
+
 @EVERY_JOURNEY
 @pytest.mark.parametrize("late", [AT_ONCE, LEASE + MINUTE], ids=["under the lease", "after the lease"])
 def test_a_second_worker_between_any_two_calls_changes_nothing_in_the_end(journey, late):
     count, calls = Count(about=f"a second worker {late} later", journey=journey), how_far(journey).calls
 
-    for case in some(product(range(1, calls + 1), (AT_ONCE, LATE)), 25, f"worker {journey} {late}"):
+    for case in some(product(range(1, calls + 1), (AT_ONCE, LATE)), 20, f"worker {journey} {late}"):
         number, listed_after = case
         history = begin(journey, Fate(dies_at=number), listed_after=listed_after)
         history.fate.instead = another_worker(history, late)
@@ -159,7 +179,7 @@ def another_worker(history: History, late: timedelta):
 def test_workers_that_take_turns_call_by_call_change_nothing_in_the_end(journey):
     count = Count(about="two workers in turns", journey=journey)
 
-    for number in range(250 if FULL_SIZE else 8):
+    for number in range(250 if FULL_SIZE else 6):
         history = begin(journey, listed_after=(AT_ONCE, LATE)[number % 2])
         crowd = Crowd(chance=Random(f"{SEED} turns {journey} {number}"), history=history)
         history.wake = crowd.work

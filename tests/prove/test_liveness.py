@@ -19,7 +19,7 @@ from chalicelib.usecases.request_rotation import roll_back_rotation
 from chalicelib.usecases.steer import change_policy
 
 SEED = int(os.environ.get("KEYTURN_SEED", "20261124"))
-BURSTS = 900 if FULL_SIZE else 40
+BURSTS = 600 if FULL_SIZE else 36
 WITHIN = DAY
 EVERYBODY = a_policy_for([ROLE_ARN, USER_ARN])
 ENDS = frozenset({State.DEPLOYED, State.ROLLED_BACK})
@@ -174,12 +174,16 @@ def timeline(trouble: Fault | None) -> tuple[Trial, dict[str, list[datetime | No
     trial = Trial(FLEET)
     lame = trial.projects[6]
     if trouble is not None:
-        trial.weather.broken = lambda call, args: trouble if call.startswith(("atlas.", "owner.")) and lame in args else None
+        trial.weather.broken = lambda call, args: (
+            trouble if call.startswith(("atlas.", "owner.")) and lame in args else None
+        )
     for project_id in trial.projects:
         changed = {"mode": Mode.ROTATE, "rotation_period_days": 2}
         trial.invoke(lambda project_id=project_id: change_policy(trial.outside, project_id, changed, who=ANNA))
     trial.run(3 * DAY)
-    dates = {p: [d for r in trial.rotations(p) for d in (r.requested_at, r.swapped_at, r.ended_at)] for p in trial.projects}
+    dates = {
+        p: [d for r in trial.rotations(p) for d in (r.requested_at, r.swapped_at, r.ended_at)] for p in trial.projects
+    }
     return trial, {p: found for p, found in dates.items() if p != lame}
 
 

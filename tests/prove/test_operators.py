@@ -396,8 +396,6 @@ def test_a_request_that_meets_somebody_who_writes_the_project_opens_all_the_same
     world = a_world()
     fate = Fate(dies_of="commit", instead=lambda: world.change(world.project, name="renamed"))
 
-    opened = request_rotation(
-        mortal_outside(world, fate), PROJECT, RotationRequest(requested_by="a", idempotency_key="b")
-    )
+    opened = request_rotation(mortal_outside(world, fate), PROJECT, a_request())
 
     assert world.project.open_rotation == opened.rotation_id

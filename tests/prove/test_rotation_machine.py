@@ -23,7 +23,7 @@ from chalicelib.usecases.request_rotation import cancel_rotation, roll_back_rota
 from chalicelib.usecases.steer import acknowledge, change_policy
 
 SEED = int(os.environ.get("KEYTURN_SEED", "20261124"))
-EXAMPLES, STEPS = (2500, 60) if FULL_SIZE else (150, 40)
+EXAMPLES, STEPS = (1200, 60) if FULL_SIZE else (90, 40)
 BERND = "arn:aws:iam::111122223333:user/bernd"
 EVERYBODY = a_policy_for([ROLE_ARN, USER_ARN])
 PROJECTS = st.integers(0, 1)
@@ -100,9 +100,7 @@ class Machine(RuleBasedStateMachine):
     @rule(same_key=st.booleans())
     def change_credentials(self, same_key):
         key = self.trial.atlas.current(self.project(1)) if same_key else self.trial.keys.add(policy=EVERYBODY)
-        self.ask(
-            lambda: self.trial.ask(self.project(1), key=str(key) if key else None, credentials_secret=CREDENTIALS)
-        )
+        self.ask(lambda: self.trial.ask(self.project(1), key=str(key) if key else None, credentials_secret=CREDENTIALS))
 
     @rule(number=PROJECTS, which=PICK)
     def cancel(self, number, which):
@@ -116,7 +114,12 @@ class Machine(RuleBasedStateMachine):
         if chosen is not None:
             self.ask(lambda: roll_back_rotation(self.trial.outside, chosen.project_id, chosen.rotation_id, who=ANNA))
 
-    @rule(number=PROJECTS, mode=st.sampled_from(Mode), strategy=st.sampled_from(Strategy), guard=st.sampled_from(GuardMode))
+    @rule(
+        number=PROJECTS,
+        mode=st.sampled_from(Mode),
+        strategy=st.sampled_from(Strategy),
+        guard=st.sampled_from(GuardMode),
+    )
     def change_policy(self, number, mode, strategy, guard):
         changed = {"mode": mode, "strategy": strategy, "guard": guard, "delete_foreign_keys": True}
         self.ask(lambda: change_policy(self.trial.outside, self.project(number), changed, who=ANNA))

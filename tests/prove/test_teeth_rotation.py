@@ -15,11 +15,12 @@ from chalicelib.domain import deployment, renewal, swap
 from chalicelib.domain.records import Rotation, RotationState
 from chalicelib.domain.swap import Swap, SwapDecision
 from chalicelib.usecases import request_rotation, rotate
+from chalicelib.usecases.ports import TemporaryError
 from chalicelib.usecases.rotating import deploy, prepare, tidy, work
 from chalicelib.usecases.rotating import swap as swapping
 
 REAL_SEND, REAL_WANTED, REAL_LOOK = swapping._send, prepare.wanted_key, deploy._looked_at
-REAL_WAIT_OUT = rotate._wait_out
+REAL_WAIT_OUT, REAL_AFTER_NO, REAL_OPEN = rotate._wait_out, swapping._after_no, request_rotation.open_rotation
 FOR_EVER = timedelta(days=30)
 
 
@@ -119,6 +120,8 @@ def may_always_be_cancelled(rotation: Rotation) -> bool:
 
 
 def believes_every_error(step: Any, problem: Any) -> Any:
+    if not isinstance(problem, TemporaryError):
+        return REAL_AFTER_NO(step, problem)
     refusal = swapping.Problem(code=problem.code or "refused", detail=problem.message)
     return work.refuse(step, refusal, *tidy.abandoned_key(step))
 
@@ -131,6 +134,10 @@ def parks_for_ever(step: Any, problem: Any) -> Any:
 def answers_every_message(rotation: Rotation, now: Any) -> bool:
     held = rotation.lease_until is not None and now < rotation.lease_until
     return held or rotation.due is None
+
+
+def opens_a_second(project: Any, request: Any, now: Any) -> Any:
+    return REAL_OPEN(replace(project, open_rotation=None), request, now)
 
 
 def is_done_when_seen(step: Any, *, arriving: Any, leaving: Any) -> Any:
@@ -149,12 +156,19 @@ VARIANTS = (
     ),
     Variant(wrong="no look-up", made_by=((prepare, "find_made_key", lambda _: None),)),
     Variant(wrong="a crash is not noticed", made_by=((rotate, "_after_a_crash", lambda rotation, _: rotation),)),
-    Variant(wrong="a key that is not listed yet is not waited for", made_by=((prepare, "LISTED_WITHIN", timedelta(0)),)),
+    Variant(
+        wrong="a key that is not listed yet is not waited for", made_by=((prepare, "LISTED_WITHIN", timedelta(0)),)
+    ),
     Variant(wrong="trusts the answer to the PATCH", made_by=((swapping, "_send", trusts_the_answer),)),
-    Variant(wrong="records before the effect", made_by=((swapping, "_mark", records_before_the_effect), (prepare, "decide_swap", never_at_once))),
+    Variant(
+        wrong="records before the effect",
+        made_by=((swapping, "_mark", records_before_the_effect), (prepare, "decide_swap", never_at_once)),
+    ),
     Variant(wrong="retries on every 400", made_by=((swapping, "NOT_YET", Everything()),)),
     Variant(wrong="never retries", made_by=((swapping, "NOT_YET", frozenset()),)),
-    Variant(wrong="sends while the settings are invalid", made_by=((swapping, "decide_swap", decides_without("invalid")),)),
+    Variant(
+        wrong="sends while the settings are invalid", made_by=((swapping, "decide_swap", decides_without("invalid")),)
+    ),
     Variant(wrong="overwrites a key changed by hand", made_by=((swapping, "decide_swap", decides_without("hand")),)),
     Variant(
         wrong="forgets the mark",
@@ -176,8 +190,20 @@ VARIANTS = (
             (request_rotation, "may_be_cancelled", may_always_be_cancelled),
         ),
     ),
-    Variant(wrong="loses the key of a rotation that was given up", made_by=((rotate, "may_have_left_a_key", lambda _: False),)),
-    Variant(wrong="leaves the key of a rotation that was given up", made_by=((rotate, "abandoned_key", lambda _: ()), (swapping, "abandoned_key", lambda *_: ()))),
+    Variant(
+        wrong="loses the key of a rotation that was given up",
+        made_by=((rotate, "may_have_left_a_key", lambda _: False),),
+    ),
+    Variant(
+        wrong="leaves the key of a rotation that was given up",
+        made_by=((rotate, "abandoned_key", lambda _: ()), (swapping, "abandoned_key", lambda *_: ())),
+    ),
+    Variant(wrong="waits for ever for what a person has undone", made_by=((deploy, "was_undone", lambda *_: False),)),
+    Variant(
+        wrong="opens a second rotation beside an open one",
+        made_by=((request_rotation, "open_rotation", opens_a_second),),
+    ),
+    Variant(wrong="leaves no trail", made_by=((rotate, "_trail", lambda *_: ()),)),
     Variant(wrong="parks for ever", made_by=((rotate, "_wait_out", parks_for_ever),)),
     Variant(wrong="answers every copy of a message", made_by=((rotate, "_rests", answers_every_message),)),
 )

@@ -374,7 +374,7 @@ class World:
         if len(project.living()) >= 5:
             return
         gone = sorted({c.name for c in project.clusters} - {c.name for c in project.living()})
-        again = self.random.choice(gone) if gone and self.random.random() < 0.25 else None
+        again = self.random.choice(gone) if gone and self.random.random() < 0.15 else None
         self.nature.add_cluster(project, again)
 
     def _delete(self, project: TrueProject) -> None:
@@ -442,7 +442,8 @@ class World:
 
     def sweep(self, arn: KeyArn) -> None:
         """Sweep a key, and ask the oracle what it thinks of the verdict."""
-        self.purpose = "sweeps"
+        before = self.tracker.key(arn)
+        self.purpose = "sweeps" if before.safe_since is None else "sweeps of free keys"
         try:
             key = sweep_key(self.outside, arn)
         except Conflict:
