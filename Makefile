@@ -52,9 +52,8 @@ prove: .venv/ready ## Run the long proofs at their full size, and print their fi
 	-@$(MAKE) --no-print-directory dynamodb-local
 	KEYTURN_PROVE=1 .venv/bin/python -m pytest -n 2 --dist loadscope -s tests/prove tests/test_tracker_contract.py $(ARGS)
 
-bench: .venv/ready ## Measure against the floor, one table a bench, or ARGS="bench/rotation_path.py"
-	@for bench in $(if $(ARGS),$(ARGS),$(sort $(wildcard bench/*.py))); do \
-		.venv/bin/python "$$bench" || exit 1; done
+bench: .venv/ready ## Measure against the floor: ARGS="bench/rotation_path.py" or ARGS="--write docs/benches.md"
+	.venv/bin/python bench $(ARGS)
 
 check: .venv/ready ## Check format, lint, types, rooms and docs
 	.venv/bin/ruff format --check

@@ -63,6 +63,14 @@ def preview(event: dict[str, Any], context: Any) -> Any:  # noqa: ANN401 - Lambd
     return preview_asked(wiring.outside(context), event)
 
 
+@app.lambda_function()
+def hear(event: dict[str, Any], context: Any) -> Any:  # noqa: ANN401 - Lambda's own shapes
+    """Judge a call of Atlas' alert webhook: who has the secret may make us look."""
+    from chalicelib.usecases.hear import hear_asked
+
+    return hear_asked(wiring.outside(context), event)
+
+
 @app.schedule("rate(1 hour)")
 def track(event: CloudWatchEvent) -> None:
     """Wake the keys that need a look and the rotations that overslept."""

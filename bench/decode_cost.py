@@ -25,7 +25,7 @@ ROUNDS = 9
 PAGE, LISTS = 500, 20
 LONG_LISTS = (1_000, 3_000, 10_000, 30_000)
 LONG_ROUNDS = 5
-MOST_RATIO, LEAST_SLOPE, MOST_SLOPE = 0.45, 0.95, 1.05
+MOST_RATIO, MOST_SLOPE = 0.45, 1.05
 Count = Callable[[Estate], Tally]
 OURS, ON_DICTIONARIES, ON_VALUES = "Keyturn", "json.loads, rules on dictionaries", "json.loads, the same classify"
 

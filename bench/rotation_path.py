@@ -5,7 +5,6 @@ Ours runs on the fakes of the tests with a real sleep for every call through the
 The hop of a message to the next wake-up of the function is not in the figure; its sending is.
 """
 
-import math
 import statistics
 import sys
 import time
@@ -18,6 +17,7 @@ ROOT = FilePath(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from fake_atlas import PROJECT, a_cluster  # noqa: E402 - found by the line above
+from gauges.figures import AT_MOST, goal, head, interpreter, row, slope, spread  # noqa: E402 - the same
 from gauges.injected_latency import PER_ATLAS_CALL, PER_AWS_CALL, Path, slowed  # noqa: E402 - the same
 from peers.plain_swap import Place, create_and_swap, key_in_settings, sandbox  # noqa: E402 - the same
 from simple_world import World, a_rotation, a_world  # noqa: E402 - the same
@@ -100,22 +100,13 @@ def rotate_fleet() -> float:
     return time.perf_counter() - began + max(run.waited for run in runs).total_seconds()
 
 
-def slope(points: dict[int, float]) -> float:
-    """The slope of a straight line through the logarithms."""
-    return statistics.linear_regression([math.log(x) for x in points], [math.log(y) for y in points.values()]).slope
-
-
-def verdict(*, reached: bool) -> str:
-    """A goal met or missed."""
-    return "reached" if reached else "MISSED"
-
-
-def row(name: str, seconds: list[float], run: Run | None = None) -> str:
+def shown(name: str, seconds: list[float], run: Run | None = None) -> str:
     """One line of the table: median, spread, ratio to the floor, and what was called."""
-    median, spread = statistics.median(seconds) * 1000, f"{min(seconds) * 1000:.0f}-{max(seconds) * 1000:.0f}"
-    ratio = median / 1000 / FLOOR_SECONDS
-    called = "" if run is None else f"{run.path.requests('Atlas')} | {run.path.requests('AWS')} | {len(run.path.wakes)}"
-    return f"| {name} | {median:.0f} | {spread} | {ratio:.2f} | {called or ' | | '} |"
+    median, called = statistics.median(seconds), ("", "", "")
+    if run is not None:
+        called = (run.path.requests("Atlas"), run.path.requests("AWS"), len(run.path.wakes))
+    milliseconds = [second * 1000 for second in seconds]
+    return row(name, f"{median * 1000:.0f}", spread(milliseconds), f"{median / FLOOR_SECONDS:.2f}", *called)
 
 
 def print_calls(run: Run) -> None:
@@ -131,16 +122,11 @@ def print_goals(runs: dict[int, list[Run]], fleet: float) -> None:
     one = runs[CLUSTERS[0]][0]
     ratio, flat = medians[CLUSTERS[0]] / FLOOR_SECONDS, slope(medians)
     in_a_row = round(one.path.busy("Atlas") / PER_ATLAS_CALL)
-    print(f"wall / floor: {ratio:.2f} (goal <= {MOST_RATIO:.2f}): {verdict(reached=ratio <= MOST_RATIO)}")
-    print(
-        f"Atlas calls one after another: {in_a_row}, of {one.path.requests('Atlas')} in all"
-        f" (goal <= {MOST_ATLAS_CALLS} on the path): {verdict(reached=in_a_row <= MOST_ATLAS_CALLS)}"
-    )
-    print(
-        f"slope of wall time against clusters: {flat:.3f} (goal <= {MOST_SLOPE}): {verdict(reached=flat <= MOST_SLOPE)}"
-    )
-    quick = verdict(reached=fleet <= MOST_FLEET_SECONDS)
-    print(f"{FLEET} projects, {AT_ONCE} at once: {fleet:.1f} s (goal <= {MOST_FLEET_SECONDS:.0f} s): {quick}")
+    print(goal("wall / floor", ratio, AT_MOST, MOST_RATIO))
+    calls = f"Atlas calls one after another on the path, of {one.path.requests('Atlas')} in all"
+    print(goal(calls, in_a_row, AT_MOST, MOST_ATLAS_CALLS, digits=0))
+    print(goal("slope of wall time against clusters", flat, AT_MOST, MOST_SLOPE, digits=3))
+    print(goal(f"seconds for {FLEET} projects, {AT_ONCE} at once", fleet, AT_MOST, MOST_FLEET_SECONDS, digits=1))
 
 
 def main() -> None:
@@ -152,12 +138,12 @@ def main() -> None:
             plain.append(swap_plainly(place))
             for clusters, many in runs.items():
                 many.append(rotate_until_swapped(clusters))
-    print(f"P5: trigger to swapped; medians of {ROUNDS} interleaved rounds; {sys.version.split()[0]}")
-    print("| | wall ms | min-max | x floor | Atlas calls | AWS calls | wake-ups |\n|---|---|---|---|---|---|---|")
-    print(row(f"floor: {len(FLOOR)} calls one after another", [FLOOR_SECONDS]))
+    print(f"P5: trigger to swapped; medians of {ROUNDS} interleaved rounds; {interpreter()}")
+    print(head("", "wall ms", "min-max", "x floor", "Atlas calls", "AWS calls", "wake-ups"))
+    print(shown(f"floor: {len(FLOOR)} calls one after another", [FLOOR_SECONDS]))
     for clusters, many in runs.items():
-        print(row(f"Keyturn, clusters: {clusters}", [run.seconds for run in many], many[0]))
-    print(row("plain script: creates and swaps, no more", plain))
+        print(shown(f"Keyturn, clusters: {clusters}", [run.seconds for run in many], many[0]))
+    print(shown("plain script: creates and swaps, no more", plain))
     cpu = statistics.median(run.cpu_seconds for run in runs[CLUSTERS[0]]) * 1000
     waited = runs[CLUSTERS[0]][0].waited.total_seconds()
     print(f"CPU of ours: {cpu:.1f} ms; asked to sleep on the path: {waited:.0f} s, in the figure")

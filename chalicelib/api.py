@@ -2,6 +2,7 @@
 
 import json
 import logging
+from base64 import b64encode
 from collections.abc import Callable
 from functools import wraps
 from http import HTTPStatus
@@ -47,6 +48,7 @@ _STATUS = {
 }
 _MOST_ON_A_PAGE = 100
 _LONGEST_NAME = 255
+_LARGEST_WEBHOOK = 256 * 1024
 View = Callable[..., Response]
 
 
@@ -225,6 +227,23 @@ def delete_deletion(deletion_id: str) -> Response:
     return _answer(show.deletion_shape(deletion), HTTPStatus.ACCEPTED)
 
 
+@routes.route("/v1/webhooks/atlas", methods=["POST"])
+def post_webhook() -> Response:
+    """Atlas tells of an alert: authorized by its signature alone, good for no more than a look."""
+    request = _request_now()
+    raw, signature = _bytes(request.raw_body), request.headers.get("x-mms-signature") or ""
+    if len(raw) > _LARGEST_WEBHOOK or not signature or len(signature) > _LONGEST_NAME:
+        return _problem(HTTPStatus.UNAUTHORIZED, "the call is not signed, or too large to be one of Atlas'")
+    try:
+        verdict = wiring.hear({"body": b64encode(raw).decode(), "signature": signature})
+    except OutsideError as problem:
+        _log.error("POST /v1/webhooks/atlas: %s", problem.message)
+        return unwell(problem)
+    if verdict == "forged":
+        return _problem(HTTPStatus.UNAUTHORIZED, "the signature is not one of ours")
+    return _answer({"verdict": verdict}, HTTPStatus.ACCEPTED)
+
+
 @routes.middleware("http")
 def answer_with_problems(event: Request, get_response: Callable[[Request], Response]) -> Response:
     """Give Chalice's own errors (wrong method, wrong type, what went wrong unforeseen) the shape of ours."""
@@ -277,6 +296,10 @@ def _body(kind: type[Body]) -> Body:
         return msgspec.json.decode(raw, type=kind)
     except msgspec.MsgspecError as error:
         raise Refusal(No.INVALID, f"the body is not understood: {error}") from error
+
+
+def _bytes(raw: str | bytes) -> bytes:
+    return raw if isinstance(raw, bytes) else raw.encode()
 
 
 def _page() -> tuple[str | None, int]:

@@ -14,6 +14,7 @@ DEFAULTS: dict[str, str] = {
     "ESCALATIONS_TOPIC_ARN": "",
     "EVENT_BUS_NAME": "default",
     "PREVIEW_FUNCTION": "",
+    "HEAR_FUNCTION": "",
 }
 """Every setting with its default; an empty default means that there is none and the stack must set it."""
 

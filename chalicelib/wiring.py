@@ -94,6 +94,7 @@ def _build() -> Outside:
         preview=_preview,
         roles=_roles,
         legacy_user=_legacy_user,
+        signed_by=_signed_by,
     )
 
 
@@ -234,11 +235,22 @@ def _caller(signed: Any, whose: str) -> str:  # noqa: ANN401 - boto3 ships no ty
         raise TemporaryError(f"{call} with {whose} got no answer: {error}", call=call) from error
 
 
+def _signed_by(body: bytes, signature: str) -> str | None:
+    signers = (_secrets().get(name) for name in read_settings().atlas_secrets)
+    return next((secret.organization for secret in signers if secret.has_signed(body, signature)), None)
+
+
+def hear(message: dict[str, str]) -> str:
+    """Have a webhook call judged by the function that may read the secrets; gives its verdict."""
+    from chalicelib.adapters.functions import Functions
+
+    return Functions(client("lambda"), read_settings()).hear(message)
+
+
 def _preview(project_id: str, request: Any) -> tuple[Check, ...]:  # noqa: ANN401 - whatever the verb asks for
     from chalicelib.adapters.functions import Functions
 
-    functions = Functions(client("lambda"), read_settings()["PREVIEW_FUNCTION"])
-    return functions.preview(project_id, asdict(request))
+    return Functions(client("lambda"), read_settings()).preview(project_id, asdict(request))
 
 
 SIDE_BY_SIDE = 8

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sandbox.atlas import AtlasWorld, BackupPolicy, PretendAtlas
-from sandbox.door import Api
+from sandbox.gateway import Api
 from sandbox.pretend import Embedded
 from sandbox.runner import Runner
 from sandbox.world import START, World

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sandbox.cast import SOON_GONE, Stage
-from sandbox.door import Answer, Api
+from sandbox.gateway import Answer, Api
 from sandbox.runner import Runner
 from sandbox.timeline import Timeline, short
 

@@ -5,10 +5,10 @@ import json
 import urllib.request
 from typing import Any
 
-from sandbox.atlas import AtlasWorld, PretendAtlas
+from sandbox.atlas import AtlasWorld, PretendAtlas, Webhook
 from sandbox.atlas.aws_users import SignedUsers
 from sandbox.kms_callers import Caller
-from sandbox.world import AtlasMaker, AtlasPlace, AtlasTime, Timeless, World
+from sandbox.world import WEBHOOK_SECRET, AtlasMaker, AtlasPlace, AtlasTime, Timeless, World
 
 ORGANIZATION = "5e1f00000000000000000001"
 SEED = 1
@@ -42,6 +42,8 @@ class Embedded:
             seed=self._seed,
             changes=lambda: outer.aws.changes,
         )
+        keep = outer.progress.webhooks.append
+        self.world.alerts.webhook = Webhook(deliver=lambda raw, headers: keep((raw, headers)), secret=WEBHOOK_SECRET)
         self.server = outer.stack.enter_context(PretendAtlas(self.world, port=self._port))
         reader, owner = self.world.reader, self.world.owner
         place = AtlasPlace(

@@ -12,6 +12,7 @@ from typing import Any
 
 import app as hall
 from sandbox import lambda_shapes
+from sandbox.gateway import Api
 from sandbox.lambda_shapes import Context, Shape
 from sandbox.rhythms import Rhythms
 from sandbox.world import World
@@ -39,6 +40,7 @@ class Runner:
         guard = next(one for one in hall.app.event_sources if one.name == "guard")
         calls, _ = vars(guard)["event_pattern"]["$or"]
         self._calls_guarded = frozenset(calls["detail"]["eventName"])
+        self._api = Api(world)
         self._sqs = world.aws.client("sqs")
         self._streams = world.aws.client("dynamodbstreams")
 
@@ -62,7 +64,7 @@ class Runner:
     def settle(self) -> None:
         """Do what can be done without any time passing; raises NeverIdle when that does not end."""
         for _ in range(MOST_ROUNDS):
-            if not (self._guard_next() or self._announce_next() or self._handle_queues()):
+            if not (self._deliver_next() or self._guard_next() or self._announce_next() or self._handle_queues()):
                 return
         raise NeverIdle(f"at {self._world.clock.now()} the functions do not come to rest")
 
@@ -89,6 +91,16 @@ class Runner:
         now, aws = self._world.clock.now(), self._world.aws
         self._rhythms.fired(name, now)
         self._invoke(name, lambda_shapes.scheduled(name, now, account=aws.account, region=aws.region))
+
+    def _deliver_next(self) -> bool:
+        """Post what Atlas has sent to our webhook; what is not taken well, Atlas sends again some day."""
+        webhooks = self._world.progress.webhooks
+        if not webhooks:
+            return False
+        raw, headers = webhooks[0]
+        self._api.ask("POST", "/v1/webhooks/atlas", raw.decode(), caller="", headers=headers)
+        webhooks.popleft()
+        return True
 
     def _guard_next(self) -> bool:
         calls = self._world.progress.kms_calls

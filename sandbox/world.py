@@ -25,7 +25,9 @@ from sandbox.template import defaults_of, read_template
 START = datetime(2027, 1, 4, 6, tzinfo=UTC)
 """When a pretend world begins, unless somebody says otherwise."""
 
-_PREVIEW, _PREVIEW_SECONDS = "keyturn-preview", 20.0
+WEBHOOK_SECRET = "pretend-webhook-secret"  # noqa: S105 - of a pretend Atlas
+_PREVIEW, _HEAR = "keyturn-preview", "keyturn-hear"
+_ASKED_SECONDS = 20.0
 _EVERYTHING: dict[str, object] = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
@@ -82,6 +84,8 @@ class Progress:
     stream_iterator: str | None = None
     stream_read: int = 0
     kms_calls: deque[dict[str, Any]] = field(default_factory=deque)
+    webhooks: deque[tuple[bytes, dict[str, str]]] = field(default_factory=deque)
+    """What Atlas has sent to our webhook and nobody has taken: raw body and headers."""
     failures: list[str] = field(default_factory=list)
 
 
@@ -123,7 +127,8 @@ class World:
             stack.enter_context(_environment(self._variables()))
             stack.enter_context(_furnished(self.start_functions))
             self.aws.kms.on_api_call = self.progress.kms_calls.append
-            self.aws.functions[_PREVIEW] = _preview
+            self.aws.functions[_PREVIEW] = _asked(hall.preview, _PREVIEW)
+            self.aws.functions[_HEAR] = _asked(hall.hear, _HEAR)
             self.stack = stack.pop_all()
         return self
 
@@ -164,7 +169,7 @@ class World:
         place = self.place
         accounts = {"reader": place.reader, "owner": place.owner}
         held = {name: {"client_id": one[0], "client_secret": one[1]} for name, one in accounts.items()}
-        text = json.dumps({"organization": place.organization, **held, "webhook_secrets": []})
+        text = json.dumps({"organization": place.organization, **held, "webhook_secrets": [WEBHOOK_SECRET]})
         self.aws.client("secretsmanager").create_secret(Name=self.secret_name, SecretString=text)
 
     def _variables(self) -> dict[str, str]:
@@ -185,12 +190,13 @@ class World:
             "ESCALATIONS_TOPIC_ARN": self.resources["EscalationsTopic"]["arn"],
             "EVENT_BUS_NAME": self.resources["EventBus"]["name"],
             "PREVIEW_FUNCTION": _PREVIEW,
+            "HEAR_FUNCTION": _HEAR,
         }
 
 
-def _preview(event: Shape) -> Any:  # noqa: ANN401 - whatever JSON it answers
-    """What Lambda runs when the API asks for a preview."""
-    return lambda_shapes.run(hall.preview, event, Context(function_name=_PREVIEW, timeout_seconds=_PREVIEW_SECONDS))
+def _asked(function: Callable[..., Any], name: str) -> Callable[[Shape], Any]:
+    """What Lambda runs when the API asks another function."""
+    return lambda event: lambda_shapes.run(function, event, Context(function_name=name, timeout_seconds=_ASKED_SECONDS))
 
 
 @contextmanager

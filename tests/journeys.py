@@ -68,6 +68,8 @@ class History:
     journey: Journey
     rotation: Rotating
     fate: Fate = field(default_factory=Fate)
+    janitor: Fate = field(default_factory=Fate)
+    """What may befall those who sweep keys and take them back."""
     redeliveries: int = 0
 
     @property
@@ -84,6 +86,15 @@ class History:
 
     def __post_init__(self) -> None:
         self._mortal: Outside = mortal_outside(self.world, self.fate)
+        self._swept: Outside = mortal_outside(self.world, self.janitor)
+
+    def sweep(self, arn: str) -> None:
+        """Have a key swept; the process may die of it."""
+        self.janitor.live(lambda: sweep_woken(self._swept, {"key": arn}))
+
+    def retire(self, deletion_id: str) -> None:
+        """Have the next step of a deletion taken; the process may die of it."""
+        self.janitor.live(lambda: advance_deletion(self._swept, deletion_id))
 
 
 def begin(journey: Journey, fate: Fate | None = None, *, redeliveries: int = 0, listed_after: timedelta | None = None):
@@ -113,9 +124,9 @@ def do_what_is_due(history: History) -> None:
         for _ in range(1 + history.redeliveries):
             history.wake()
     for (arn,) in tuple(tracker.due(Due.SWEEP, world.now)):
-        sweep_woken(world.outside, {"key": arn})
+        history.sweep(arn)
     for (deletion_id,) in tuple(tracker.due(Due.DELETION, world.now)):
-        advance_deletion(world.outside, deletion_id)
+        history.retire(deletion_id)
     send_all_due(world.outside)
 
 
@@ -180,6 +191,7 @@ def _promises_of_the_way(history: History) -> dict[str, bool]:
     applied = Counter(key for _, key in world.atlas.applied)
     made, created = len(made_by_us(history)), world.created()
     on_demand = world.keys.calls.count("rotate_on_demand")
+    late_words = (*history.fate.late_words, *history.janitor.late_words)
     finished = now.state in {RotationState.DEPLOYED, RotationState.ROLLED_BACK}
     exactly = journey.made is None or not finished or made == journey.made
     return {
@@ -187,7 +199,7 @@ def _promises_of_the_way(history: History) -> dict[str, bool]:
         f"changes of settings {applied}": max(applied.values(), default=0) <= 1,
         f"{world.swaps()} changes of settings sent": journey.swaps is None or world.swaps() == journey.swaps,
         f"{on_demand} rotations on demand": on_demand == journey.renewed,
-        f"a dead process called {history.fate.late_words}": not history.fate.late_words,
+        f"a dead process called {late_words}": not late_words,
     }
 
 

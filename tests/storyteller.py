@@ -9,8 +9,6 @@ from typing import Any
 
 from sandbox.aws import User
 from sandbox.cast import Stage, stage
-from sandbox.door import Answer
-from sandbox.runner import Runner
 
 SETTINGS = "PATCH /api/atlas/v2/groups/{groupId}/encryptionAtRest"
 """The one call by which Keyturn changes anything in Atlas, as the pretend Atlas counts it."""
@@ -40,7 +38,7 @@ class Tale:
         """Let a day pass, within which everything is looked at."""
         self.wait(days=1)
 
-    def ask(self, method: str, target: str, body: object = None, *, person: int = 0, **headers: str) -> Answer:
+    def ask(self, method: str, target: str, body: object = None, *, person: int = 0, **headers: str) -> Any:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.api.ask(method, target, body, caller=self.world.operators[person].arn, headers=named)
 
@@ -49,7 +47,7 @@ class Tale:
         assert answer.status == 200, answer.body
         return answer.json()
 
-    def request(self, project_id: str, **body: object) -> Answer:
+    def request(self, project_id: str, **body: object) -> Any:
         """Ask for a rotation under an idempotency key of its own."""
         self._asked += 1
         target = f"/v1/projects/{project_id}/rotations"

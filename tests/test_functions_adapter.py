@@ -60,7 +60,7 @@ def answer(said, **more):
 
 
 def ask(client):
-    return Functions(client, PREVIEW).preview(PROJECT, REQUEST)
+    return Functions(client, {"PREVIEW_FUNCTION": PREVIEW}).preview(PROJECT, REQUEST)
 
 
 def failing(client, kind):
@@ -220,7 +220,7 @@ def test_in_the_pretend_aws_a_function_is_asked_and_answers(pretend):
     heard = []
     pretend.functions["keyturn-preview"] = lambda event: heard.append(event) or {"checks": CHECKS}
 
-    checks = Functions(pretend.client, "keyturn-preview").preview(PROJECT, REQUEST)
+    checks = Functions(pretend.client, {"PREVIEW_FUNCTION": "keyturn-preview"}).preview(PROJECT, REQUEST)
 
     assert heard == [{"project_id": PROJECT, "request": REQUEST}]
     assert checks == tuple(Check(**check) for check in CHECKS)
@@ -233,11 +233,11 @@ def test_in_the_pretend_aws_what_a_function_raises_comes_back_as_its_words(prete
     pretend.functions["keyturn-preview"] = fall
 
     with pytest.raises(TemporaryError, match="out of patience"):
-        Functions(pretend.client, "keyturn-preview").preview(PROJECT, REQUEST)
+        Functions(pretend.client, {"PREVIEW_FUNCTION": "keyturn-preview"}).preview(PROJECT, REQUEST)
 
 
 def test_in_the_pretend_aws_a_function_that_is_not_there_is_refused(pretend):
     with pytest.raises(PermanentError, match="Function not found") as caught:
-        Functions(pretend.client, "nobody").preview(PROJECT, REQUEST)
+        Functions(pretend.client, {"PREVIEW_FUNCTION": "nobody"}).preview(PROJECT, REQUEST)
 
     assert caught.value.code == "ResourceNotFoundException"

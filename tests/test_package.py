@@ -27,6 +27,7 @@ TRIGGERS = {"schedule", "on_sqs_message", "on_dynamodb_record", "on_cw_event", "
 CONTRACT = {
     "discover",
     "remind",
+    "hear",
     "preview",
     "rotate",
     "track",
@@ -195,17 +196,20 @@ def test_every_function_is_told_the_names_of_what_it_uses():
     }  # fmt: skip
 
 
-def test_the_door_alone_is_told_whom_to_ask_for_a_preview():
-    told = {name for name, found in RESOURCES.items() if "PREVIEW_FUNCTION" in json.dumps(found)}
+def test_the_door_alone_is_told_whom_to_ask():
+    told = {name for name, found in RESOURCES.items() if "_FUNCTION" in json.dumps(found)}
 
     assert told == {"APIHandler"}
-    assert RESOURCES["APIHandler"]["Properties"]["Environment"]["Variables"] == {"PREVIEW_FUNCTION": {"Ref": "Preview"}}
+    assert RESOURCES["APIHandler"]["Properties"]["Environment"]["Variables"] == {
+        "PREVIEW_FUNCTION": {"Ref": "Preview"},
+        "HEAR_FUNCTION": {"Ref": "Hear"},
+    }
 
 
 def test_every_setting_comes_from_the_template():
     everywhere = set(TEMPLATE["Globals"]["Function"]["Environment"]["Variables"])
 
-    assert everywhere | {"PREVIEW_FUNCTION"} == set(DEFAULTS)
+    assert everywhere | {"PREVIEW_FUNCTION", "HEAR_FUNCTION"} == set(DEFAULTS)
 
 
 def test_the_api_answers_within_the_time_that_api_gateway_waits():

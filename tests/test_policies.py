@@ -49,10 +49,10 @@ def test_the_door_holds_no_power():
     assert services("api_handler") == {"dynamodb", "sqs", "lambda", "logs"}
 
 
-def test_the_door_may_ask_the_function_that_looks_ahead_and_no_other():
+def test_the_door_may_ask_the_functions_that_look_ahead_and_judge_webhooks_and_no_other():
     asked = {pair for name in POLICIES for pair in allowed(POLICIES[name]) if pair[0].startswith("lambda:")}
 
-    assert asked == {("lambda:InvokeFunction", "Preview")}
+    assert asked == {("lambda:InvokeFunction", "Hear"), ("lambda:InvokeFunction", "Preview")}
     assert holders("lambda:InvokeFunction") == {"api_handler"}
 
 
@@ -70,7 +70,7 @@ def test_only_announce_and_relay_publish():
 
 
 def test_only_those_who_speak_to_atlas_read_its_credentials():
-    assert holders("secretsmanager:GetSecretValue") == {"discover", "rotate", "sweep", "retire", "preview"}
+    assert holders("secretsmanager:GetSecretValue") == {"discover", "rotate", "sweep", "retire", "preview", "hear"}
 
 
 def test_only_rotate_makes_keys():

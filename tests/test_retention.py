@@ -374,7 +374,7 @@ def test_what_passes_beside_what_does_not_holds_the_key_like_the_latter():
     judged = judge(replace(seen, key=replace(KEY, clean_since=NOW - 9 * DAY, safe_since=NOW - 8 * DAY)))
 
     assert (judged.clean_since, judged.safe_since) == (None, None)
-    assert judged.due == NOW + LOOK_AGAIN
+    assert judged.due == NOW + 5 * DAY + timedelta(minutes=1)
 
 
 @pytest.mark.parametrize(
@@ -610,7 +610,9 @@ def test_a_key_in_use_or_on_its_way_out_needs_no_sweep(changes):
     ("until", "wait"),
     [
         ((None,), LOOK_AGAIN),
-        ((NOW + 2 * DAY, None), LOOK_AGAIN),
+        ((NOW + DAY, None), LOOK_AGAIN),
+        ((NOW + 2 * DAY, None), 2 * DAY + timedelta(minutes=1)),
+        ((NOW + 300 * DAY, None), LOOK_AT_LEAST_EVERY),
         ((NOW + 2 * DAY, NOW + 3 * DAY), 3 * DAY + timedelta(minutes=1)),
         ((NOW - DAY,), HOUR),
         ((NOW + 300 * DAY,), LOOK_AT_LEAST_EVERY),
@@ -621,6 +623,35 @@ def test_a_key_sleeps_until_its_last_reason_passes_and_a_month_at_the_most(until
     reasons = tuple(Reason(kind="snapshots", text="x", until=moment) for moment in until)
 
     assert next_sweep_at(replace(KEY, reasons=reasons), NOW) == NOW + wait
+
+
+def test_what_could_not_be_read_is_read_again_tomorrow_however_long_the_rest_lasts():
+    reasons = (Reason(kind="unread", text="x"), Reason(kind="snapshots", text="x", until=NOW + 20 * DAY))
+
+    assert next_sweep_at(replace(KEY, reasons=reasons), NOW) == NOW + LOOK_AGAIN
+
+
+@pytest.mark.parametrize("alive", [True, False])
+def test_copies_are_remembered_when_their_cluster_shows_no_schedule_any_more(alive):
+    copying = BackupSchedule(
+        cluster_id=MAIN.cluster_id,
+        restore_window_days=0,
+        copy_regions=1,
+        copies=(CopySetting(region="us-east-1", longest_retention_days=40),),
+    )
+    deployed = replace(KEY, replaced_at=NOW - 2 * DAY, deployed_at=NOW - DAY, attested_at=NOW)
+    once = judge(replace(with_cluster(schedule=copying), key=deployed))
+
+    gone = with_cluster(alive=alive, schedule=replace(copying, copies=(), copy_regions=0) if alive else None)
+    later = judge(replace(gone, key=once, gathered_at=NOW + 39 * DAY, atlas_date=None))
+    nowhere = replace(gone, key=later, gathered_at=NOW + 39 * DAY, atlas_date=None)
+    nowhere = replace(nowhere, projects=tuple(replace(p, clusters=()) for p in nowhere.projects))
+    forgotten = judge(nowhere)
+    over = needs(replace(nowhere, key=forgotten, gathered_at=NOW + 40 * DAY))
+
+    for judged in (later, forgotten):
+        assert [(r.kind, r.cluster, r.until) for r in judged.reasons] == [("region_copies", "main", NOW + 40 * DAY)]
+    assert over == ()
 
 
 def test_snapshots_of_this_key_are_counted_with_their_last_expiry():

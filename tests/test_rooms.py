@@ -14,14 +14,14 @@ NOUNS = {"chalicelib.domain.arn", "chalicelib.domain.observed", "chalicelib.doma
 PORTS = "chalicelib.usecases.ports"
 LOCATE = "chalicelib.usecases.locate"
 OBSERVE = "chalicelib.usecases.observe"
-SHARED = ("answering", "gathering", "inspection", "locate", "observe", "ports", "publish")
+SHARED = ("answering", "gathering", "inspection", "locate", "looking", "observe", "ports", "publish")
 SHARED_BY_VERBS = {f"chalicelib.usecases.{name}" for name in SHARED}
 STEPS = {"chalicelib.usecases.rotate": "chalicelib.usecases.rotating"}
 """A verb whose steps fill a folder of their own."""
 
 VALUE_MODULES = {
     "__future__", "abc", "base64", "bisect", "calendar", "collections", "csv", "dataclasses", "datetime",
-    "decimal", "difflib", "enum", "fnmatch", "fractions", "functools", "hashlib", "heapq", "html", "io",
+    "decimal", "difflib", "enum", "fnmatch", "fractions", "functools", "hashlib", "heapq", "hmac", "html", "io",
     "itertools", "json", "math", "operator", "re", "statistics", "string", "textwrap", "types", "typing",
     "unicodedata", "zoneinfo",
 }  # fmt: skip

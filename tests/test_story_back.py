@@ -8,7 +8,7 @@ from storyteller import SETTINGS_PATH, Tale, telling
 from sandbox.atlas import Fault
 
 NOT_YET = ("CANNOT_ASSUME_ROLE", "INVALID_AWS_CREDENTIALS", "CLOUD_PROVIDER_ACCESS_ROLE_NOT_AUTHORIZED")
-NAMES = (*NOT_YET, "never", "refused", "given-up", "too-late", "turned", "returned", "no-way-back", "gone-on")
+NAMES = (*NOT_YET, "never", "refused", "own", "given-up", "too-late", "turned", "returned", "no-way-back", "gone-on")
 
 
 class Doubters(Tale):
@@ -125,6 +125,18 @@ def test_any_other_refusal_ends_the_rotation_after_one_change_was_tried(doubters
     assert doubters.patches() - before == 1
     assert doubters.current("refused") == doubters.old_keys["refused"]
     assert taken_back(doubters, rotation["new_key"])
+
+
+def test_a_key_that_was_brought_stays_its_owners_when_the_rotation_fails(doubters):
+    fault, key = doubters.refuse_changes("own", "NO_PERMISSION_TO_ENCRYPT_DECRYPT"), doubters.make_key()
+    rotation_id = doubters.accepted(doubters.projects["own"], key=key)
+
+    doubters.wait(hours=30)
+    doubters.set_up.server.faults.remove(fault)
+
+    assert doubters.seen("own", rotation_id)["state"] == "failed"
+    assert doubters.state_of(key) == "Enabled"
+    assert "Your key" in doubters.heard("rotation_failed", doubters.projects["own"])[0]["body"]
 
 
 def test_a_rotation_is_cancelled_before_anything_was_made(doubters):

@@ -137,7 +137,10 @@ def test_once_the_sleeper_was_seen_running_it_keeps_the_old_key_no_longer(crews,
 
 @pytest.fixture(scope="module")
 def urgent(crews):
-    """An emergency rotation, and every snapshot that the old key opened when it was deployed."""
+    """An emergency in a project that wanted to be left alone, and every snapshot that the old key opened at its end."""
+    quiet = {"until": f"{crews.now + timedelta(days=60):%Y-%m-%dT%H:%M:%SZ}", "comment": "not before spring"}
+    answer = crews.ask("POST", f"/v1/projects/{crews.projects['urgent']}/acknowledgement", quiet)
+    assert answer.status == 200
     rotation_id = crews.accepted(crews.projects["urgent"], emergency=True, reason="a laptop was stolen")
     while crews.seen("urgent", rotation_id)["state"] != "deployed":
         crews.wait(minutes=1)

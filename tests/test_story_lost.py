@@ -1,4 +1,4 @@
-"""Answers that are lost, late or wrong while the settings are changed: one key, one change, and the truth at the end."""
+"""Answers that are lost, late or wrong while the settings are changed: one key, one change, the truth at the end."""
 
 from collections import Counter
 from datetime import timedelta

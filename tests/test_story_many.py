@@ -10,7 +10,11 @@ from sandbox.atlas import Fault
 ABROAD = "210987654321"
 KEYTURN_ABROAD = f"arn:aws:iam::{ABROAD}:role/keyturn-keys"
 CLOSED = "arn:aws:iam::345678901234:role/keyturn-keys"
-HEALTHY = ("home", "abroad", "west")
+DESCRIBE = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": ["kms:DescribeKey", "kms:GetKeyPolicy"], "Resource": "*"}],
+}
+HEALTHY = ("home", "abroad", "terse", "west")
 
 
 class Fleet(Tale):
@@ -20,21 +24,27 @@ class Fleet(Tale):
         self.set_up, self.world, self.atlas = set_up, set_up.world, set_up.atlas
         abroad = self.world.aws.create_role("atlas", _trust("*"), account=ABROAD)
         self.world.aws.create_role("keyturn-keys", _trust("arn:aws:iam::345678901234:root"), account="345678901234")
+        theirs = self.make_key(region="eu-west-1", account=ABROAD, policy=policy_for(ABROAD, abroad))
+        weak = self.world.aws.create_role("keyturn-weak", _trust("*"), DESCRIBE, account=ABROAD)
         self.projects = {
+            "weak": self.settle("weak", theirs, abroad),
             "unreadable": self.settle("unreadable", self.make_key(), set_up.role_arn),
             "closed": self.settle("closed", self.make_key(), set_up.role_arn),
             "home": self.settle("home", self.make_key(), set_up.role_arn),
             "abroad": self.settle(
                 "abroad", self.make_key(region="eu-west-1", account=ABROAD, policy=policy_for(ABROAD, abroad)), abroad
             ),
+            "terse": self.settle("terse", theirs.rpartition("/")[2], abroad, region="eu-west-1"),
             "west": self.settle("west", self.make_key(region="us-west-2"), set_up.role_arn),
         }
         super().__init__(set_up)
-        self.steer(self.projects["abroad"], kms_role_arn=KEYTURN_ABROAD)
+        for name in ("abroad", "terse"):
+            self.steer(self.projects[name], kms_role_arn=KEYTURN_ABROAD)
         self.steer(self.projects["closed"], kms_role_arn=CLOSED)
+        self.steer(self.projects["weak"], kms_role_arn=weak)
 
-    def settle(self, name, key, role):
-        project_id = self.atlas.add_project(name, key=key, role_arn=role)
+    def settle(self, name, key, role, **place):
+        project_id = self.atlas.add_project(name, key=key, role_arn=role, **place)
         self.atlas.add_cluster(project_id, "main")
         return project_id
 
@@ -52,7 +62,7 @@ def fleet():
     """All are requested at the same moment, the broken ones first; then two hours pass."""
     with telling() as set_up:
         tale = Fleet(set_up)
-        tale.old_keys = {name: tale.current(name) for name in tale.projects}
+        tale.old_keys = {name: tale.project(project_id)["key"] for name, project_id in tale.projects.items()}
         path = SETTINGS_PATH.format(tale.projects["unreadable"])
         tale.fault = Fault("GET", path, "status", status=503, times=None)
         set_up.server.faults.append(tale.fault)
@@ -77,7 +87,12 @@ def test_each_healthy_project_is_deployed_within_the_hour_beside_broken_ones(fle
 
 @pytest.mark.parametrize(
     ("name", "account", "region"),
-    [("home", "123456789012", "us-east-1"), ("abroad", ABROAD, "eu-west-1"), ("west", "123456789012", "us-west-2")],
+    [
+        ("home", "123456789012", "us-east-1"),
+        ("abroad", ABROAD, "eu-west-1"),
+        ("terse", ABROAD, "eu-west-1"),
+        ("west", "123456789012", "us-west-2"),
+    ],
 )
 def test_each_new_key_is_made_in_the_account_and_region_of_the_old_one(fleet, name, account, region):
     rotation = rotation_of(fleet, name)
@@ -85,6 +100,11 @@ def test_each_new_key_is_made_in_the_account_and_region_of_the_old_one(fleet, na
     for key in (rotation["old_key"], rotation["new_key"]):
         assert key.startswith(f"arn:aws:kms:{region}:{account}:key/")
     assert fleet.state_of(rotation["new_key"]) == "Enabled"
+
+
+def test_a_key_that_the_settings_name_by_its_bare_id_is_found_in_the_account_of_the_role(fleet):
+    assert fleet.old_keys["terse"].startswith(f"arn:aws:kms:eu-west-1:{ABROAD}:key/")
+    assert fleet.heard("drift", fleet.projects["terse"]) == []
 
 
 def test_keys_of_every_account_and_region_are_swept(fleet):
@@ -103,6 +123,15 @@ def test_an_account_that_does_not_let_keyturn_in_ends_its_rotation_with_the_role
     assert "sts:AssumeRole" in rotation["error"]["detail"]
     assert CLOSED in rotation["error"]["detail"]
     assert fleet.current("closed") == fleet.old_keys["closed"]
+
+
+def test_what_keyturn_may_not_do_in_an_account_is_named_with_the_account_the_region_and_the_action(fleet):
+    rotation = rotation_of(fleet, "weak")
+
+    detail = rotation["error"]["detail"]
+    assert (rotation["state"], rotation["new_key"]) == ("failed", None)
+    assert ("CreateKey" in detail, ABROAD in detail, "eu-west-1" in detail) == (True, True, True)
+    assert fleet.project(fleet.projects["weak"])["key"] == fleet.old_keys["weak"]
 
 
 def test_a_project_that_cannot_be_read_waits_and_says_what_for(fleet):

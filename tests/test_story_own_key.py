@@ -1,5 +1,7 @@
 """Operators bring their own key: what is taken, and what is refused before Atlas hears of it."""
 
+from dataclasses import replace
+
 import pytest
 from storyteller import USES, Tale, policy_for, telling
 
@@ -7,6 +9,8 @@ from sandbox.atlas.operation import OWNER
 
 ABROAD = "210987654321"
 KEYTURN_ABROAD = f"arn:aws:iam::{ABROAD}:role/keyturn-keys"
+STRANGE = "345678901234"
+EVERY_KEY = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "kms:*", "Resource": "*"}]}
 NOBODYS = "1234abcd-12ab-34cd-56ef-1234567890ab"
 
 
@@ -19,8 +23,10 @@ class Owners(Tale):
         self.travelling_role, self.forbidden_role = (
             set_up.world.aws.create_role(name, trust) for name in ("travelling-atlas", "forbidden-atlas")
         )
+        self.strange_role = set_up.world.aws.create_role("atlas", trust, EVERY_KEY, account=STRANGE)
         self.key_abroad = self.make_key(account=ABROAD, policy=policy_for(ABROAD, self.travelling_role))
         self.allow_role("travelling-atlas", self.key_abroad)
+        shared = self.make_key()
         self.projects = {
             "picky": self.settle("picky", self.make_key()),
             "by_id": self.settle("by_id", self.make_key()),
@@ -29,6 +35,10 @@ class Owners(Tale):
             "private": self.settle("private", self.make_key()),
             "leaving": self.settle("leaving", self.own_key(self.travelling_role), self.travelling_role),
             "abroad": self.settle("abroad", self.key_abroad, self.travelling_role),
+            "strange": self.settle("strange", self.own_key(self.strange_role), self.strange_role),
+            "sharing": self.settle("sharing", shared),
+            "shared": self.settle("shared", shared),
+            "secretive": self.settle("secretive", self.make_key()),
             "forbidden": self.settle("forbidden", self.own_key(self.forbidden_role), self.forbidden_role),
         }
         super().__init__(set_up)
@@ -90,6 +100,19 @@ def test_a_good_key_is_taken_by_its_arn_and_stays_its_owners(owners):
     assert not owners.key(key)["created_by_us"]
 
 
+def test_a_key_that_another_project_uses_may_be_brought_and_is_kept_for_it_when_it_is_left(owners):
+    shared = owners.current("shared")
+
+    deployed(owners, "sharing")
+    left = owners.key(shared)
+    deployed(owners, "sharing", key=shared)
+
+    assert (left["state"], left["safe_to_delete"]) == ("current", False)
+    assert owners.current("sharing") == owners.current("shared") == shared
+    assert owners.key(shared)["state"] == "current"
+    assert set(owners.key(shared)["projects"]) == {owners.projects["sharing"], owners.projects["shared"]}
+
+
 def test_a_multi_region_twin_may_take_over_in_its_region_and_give_back(owners):
     here = owners.current("wandering")
     there = owners.replicate(here, "eu-west-1")
@@ -123,6 +146,39 @@ def test_a_key_of_another_account_is_taken_by_its_full_arn(owners):
     assert checks["wanted_key_named_fully"]
     assert checks["wanted_key_grants"]
     assert checks["role_may_use_the_wanted_key"]
+
+
+def test_from_another_account_there_is_a_way_back_to_the_key_at_home(owners):
+    project_id = owners.projects["leaving"]
+    rotation = owners.rotations(project_id)[0]
+
+    answer = owners.ask("POST", f"/v1/projects/{project_id}/rotations/{rotation['rotation_id']}/rollback")
+    owners.wait(hours=2)
+
+    assert answer.status == 202
+    assert owners.rotation(project_id, rotation["rotation_id"])["state"] == "rolled_back"
+    assert owners.current("leaving") == rotation["old_key"]
+
+
+def test_whoever_keeps_keys_in_another_account_may_bring_one_from_home(owners):
+    key = owners.own_key(owners.travelling_role)
+    owners.allow_role("travelling-atlas", key, owners.key_abroad)
+
+    rotation = deployed(owners, "abroad", key=key)
+
+    assert owners.current("abroad") == key
+    assert all(check["passed"] for check in rotation["checks"])
+    deployed(owners, "abroad", key=owners.key_abroad)
+
+
+def test_a_key_at_home_is_renewed_by_kms_whatever_account_the_next_ones_are_made_in(owners):
+    rotation_id = owners.accepted(owners.projects["leaving"], strategy="kms-on-demand")
+
+    owners.wait(hours=1)
+
+    rotation = owners.rotation(owners.projects["leaving"], rotation_id)
+    assert (rotation["state"], rotation["error"]) == ("deployed", None)
+    assert rotation["evidence"][-1] == "24 of 25 on-demand rotations are left"
 
 
 def test_a_key_of_another_account_needs_its_full_arn(owners):
@@ -163,6 +219,29 @@ def test_a_deny_in_the_roles_own_policies_counts_at_home_too(owners):
 
     assert list(reasons) == ["role_may_use_the_wanted_key"]
     assert "deny kms:Decrypt" in reasons["role_may_use_the_wanted_key"]
+
+
+def test_policies_of_a_role_that_may_not_be_read_are_called_not_verifiable_and_refuse_nothing(owners):
+    key = owners.own_key(owners.strange_role)
+
+    rotation = deployed(owners, "strange", key=key)
+
+    checks = {check["name"]: check for check in rotation["checks"]}
+    for name in ("role_may_use_the_wanted_key", "role_may_use_the_old_key"):
+        assert checks[name]["passed"] is None
+        assert checks[name]["text"] == f"not verifiable: the IAM policies of {owners.strange_role} may not be read"
+
+
+def test_the_role_is_found_where_atlas_keeps_its_id_to_itself(owners):
+    ground, project_id = owners.atlas.ground, owners.projects["secretive"]
+    owners.atlas.add_role(project_id, None)
+    talkative, ground.habits = ground.habits, replace(ground.habits, shows_role_id=False)
+
+    rotation = deployed(owners, "secretive")
+    ground.habits = talkative
+
+    assert f"Atlas uses the role {owners.set_up.role_arn}" in [check["text"] for check in rotation["checks"]]
+    assert owners.atlas.projects[project_id].valid()
 
 
 def gone(owners):

@@ -133,6 +133,15 @@ def test_people_are_told_what_kms_shows_and_that_the_settings_stay(fleet, renewe
     assert "the settings stay as they were" in told["body"]
 
 
+def test_new_material_has_no_way_back(fleet, renewed):
+    _, rotation = renewed
+    target = f"/v1/projects/{fleet.ids['ledger']}/rotations/{rotation['rotation_id']}/rollback"
+
+    answer = fleet.ask("POST", target)
+
+    assert answer.status == 409
+
+
 def test_the_next_rotation_on_demand_counts_on(fleet, renewed):
     rotation_id = fleet.accepted(fleet.ids["ledger"], strategy=ON_DEMAND)
 

@@ -41,6 +41,8 @@ CALLS = {
     "wake_rotation": {"sqs:SendMessage RotationsQueue"},
     "wake_sweep": {"sqs:SendMessage SweepsQueue"},
     "outside.preview": {"lambda:InvokeFunction Preview"},
+    "wiring.hear": {"lambda:InvokeFunction Hear"},
+    "signed_by": {"secretsmanager:GetSecretValue"},
     "commit": {"dynamodb:PutItem TrackerTable"},
     "update_notice": {"dynamodb:PutItem TrackerTable"},
     **{

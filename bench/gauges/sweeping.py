@@ -14,6 +14,7 @@ from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.evidence import Evidence, Tally, tally
 from chalicelib.domain.records import Key, KeyState
 from chalicelib.usecases.gathering import gather_evidence
+from chalicelib.usecases.ports import Tracker
 from chalicelib.wiring import at_once, system_clock
 
 RETIRING_KEY, KEY_NOW_USED = (
@@ -60,12 +61,12 @@ def reader(address: str) -> AtlasReader:
     )
 
 
-def sweeping(address: str, *estates: Estate) -> Sweeping:
+def sweeping(address: str, *estates: Estate, tracker: Tracker | None = None) -> Sweeping:
     """Projects at a server that used a key together, which was replaced some time ago."""
     world = a_world()
-    atlas = reader(address)
-    world.outside = replace(world.outside, atlas=lambda _organization: atlas, at_once=at_once)
-    known = world.project
+    atlas, known = reader(address), world.project
+    world.tracker = tracker or world.tracker
+    world.outside = replace(world.outside, tracker=world.tracker, atlas=lambda _organization: atlas, at_once=at_once)
     names = tuple(estate.project_id for estate in estates)
     for name in names:
         world.put(replace(known, project_id=name, name=name, key=KEY_NOW_USED, version=0))

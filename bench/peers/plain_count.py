@@ -18,9 +18,9 @@ from chalicelib.domain.arn import parse_key_id
 from chalicelib.domain.evidence import Tally, tally
 from chalicelib.domain.observed import Snapshot
 
-_UNFINISHED = {"queued", "inProgress"}
+_STANDING = {"queued": "unfinished", "inProgress": "unfinished", "failed": "failed"}
 Row = dict[str, Any]
-name_of = lru_cache(parse_key_id)
+_name_of = lru_cache(parse_key_id)
 
 
 class PlainCount:
@@ -35,29 +35,16 @@ class PlainCount:
 
     def on_dictionaries(self, estate: Estate) -> Tally:
         """The rules written out for dictionaries, one pass."""
-        count: Counter[str] = Counter()
-        by_key: Counter[str] = Counter()
-        last_expiry = newest = ""
+        by_key, others, ours = Counter[str](), Counter[str](), _Ours()
         for row in self._rows(estate):
             text = row.get("masterKeyUUID")
-            named = name_of(text) if text is not None else None
+            named = _name_of(text) if text is not None else None
             by_key[named or ""] += 1
             if named == RETIRING:
-                expires_at, created_at = row.get("expiresAt"), row.get("createdAt")
-                if expires_at is None:
-                    count["without_expiry"] += 1
-                elif expires_at > last_expiry:
-                    last_expiry = expires_at
-                if created_at is not None and created_at > newest:
-                    newest = created_at
-                if _on_demand(row):
-                    count["on_demand"] += 1
+                ours.add(row)
             elif named != NOW_USED:
-                status = row["status"]
-                count["unfinished" if status in _UNFINISHED else status if status == "failed" else "unidentified"] += 1
-        times = {"last_expiry": _time(last_expiry), "newest": _time(newest)}
-        sums = {"read": by_key.total(), "of_this_key": by_key[RETIRING]}
-        return Tally(**sums, **count, **times, by_key=tuple(sorted(by_key.items())))
+                others[_STANDING.get(row["status"], "unidentified")] += 1
+        return ours.tally(read=by_key.total(), by_key=tuple(sorted(by_key.items())), **others)
 
     def on_values(self, estate: Estate) -> Tally:
         """Our own rules, on values made one by one."""
@@ -88,6 +75,35 @@ class PlainCount:
         while b"\r\n\r\n" not in read:
             read += self._socket.recv(4096)
         return read
+
+
+class _Ours:
+    """The key's own snapshots, counted as dictionaries; the latest time is the largest text."""
+
+    def __init__(self) -> None:
+        self._count = self._without_expiry = self._on_demand = 0
+        self._last_expiry = self._newest = ""
+
+    def add(self, row: Row) -> None:
+        self._count += 1
+        self._on_demand += _on_demand(row)
+        expiry, made = row.get("expiresAt"), row.get("createdAt")
+        if expiry is None:
+            self._without_expiry += 1
+        elif expiry > self._last_expiry:
+            self._last_expiry = expiry
+        if made is not None and made > self._newest:
+            self._newest = made
+
+    def tally(self, **others: Any) -> Tally:  # noqa: ANN401 - the other figures of a tally
+        return Tally(
+            of_this_key=self._count,
+            without_expiry=self._without_expiry,
+            on_demand=self._on_demand,
+            last_expiry=_time(self._last_expiry),
+            newest=_time(self._newest),
+            **others,
+        )
 
 
 def _on_demand(row: Row) -> bool:

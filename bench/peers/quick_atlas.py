@@ -74,12 +74,12 @@ def quick_atlas(*, latency: float = 0.0) -> Iterator[QuickAtlas]:
 
 
 def answer(target: str) -> tuple[str, bytes]:
-    """What kind of call this is, and the body that answers it; KeyError for calls that it does not know."""
+    """What kind of call this is, and the body that answers it; ValueError for calls that it does not know."""
     split = urlsplit(target)
     if split.path == "/api/oauth/token":
         return "token", TOKEN
     asked = {name: values[-1] for name, values in parse_qs(split.query).items()}
-    size, number = int(asked.get("itemsPerPage", DEFAULT_PAGE)), int(asked.get("pageNum", 1))
+    page = int(asked.get("itemsPerPage", DEFAULT_PAGE)), int(asked.get("pageNum", 1))
     _, _, _, _, _, project_id, *rest = split.path.split("/")
     estate = Estate.named(project_id)
     match rest:
@@ -87,17 +87,23 @@ def answer(target: str) -> tuple[str, bytes]:
             return "settings", pages.settings()
         case ["clusters"]:
             deleted_too = asked.get("includeDeletedWithRetainedBackups") == "true"
-            return "clusters", pages.clusters(estate, size, number, deleted_too=deleted_too)
-        case ["clusters", cluster, "backup", "snapshots", "shardedClusters"]:
-            held = cluster.startswith("sharded")
-            return "sharded", pages.snapshots(estate, max(1, estate.snapshots), 1) if held else pages.EMPTY
-        case ["clusters", cluster, "backup", "snapshots"]:
-            return "snapshots", pages.EMPTY if cluster.startswith("sharded") else pages.snapshots(estate, size, number)
-        case ["clusters", cluster, "backup", "schedule"]:
-            return "schedules", pages.schedule(cluster)
-        case ["clusters", _, "backup", ("restoreJobs" | "exports") as jobs]:
-            return jobs, pages.EMPTY
-    raise KeyError(target)
+            return "clusters", pages.clusters(estate, *page, deleted_too=deleted_too)
+        case ["clusters", cluster, "backup", *what]:
+            return "/".join(what), _of_backups(estate, cluster, what, page)
+    raise ValueError(target)
+
+
+def _of_backups(estate: Estate, cluster: str, what: list[str], page: tuple[int, int]) -> bytes:
+    """What one cluster shows; each has its snapshots in one of the two lists."""
+    sharded = cluster.startswith("sharded")
+    match what:
+        case ["snapshots", "shardedClusters"] if sharded:
+            return pages.snapshots(estate, max(1, estate.snapshots), 1)
+        case ["snapshots"] if not sharded:
+            return pages.snapshots(estate, *page)
+        case ["schedule"]:
+            return pages.schedule(cluster)
+    return pages.EMPTY
 
 
 class _Connection(asyncio.Protocol):

@@ -27,7 +27,9 @@ EMPTY = _page([], 0)
 def settings() -> bytes:
     """Encryption at rest under the key now used."""
     key = {"customerMasterKeyID": f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/{NOW_USED}", "region": "EU_WEST_1"}
-    return json.dumps({"awsKms": {"enabled": True, "valid": True, "roleId": "c0123456789abcdef0123456", **key}}).encode()
+    return json.dumps(
+        {"awsKms": {"enabled": True, "valid": True, "roleId": "c0123456789abcdef0123456", **key}}
+    ).encode()
 
 
 @cache

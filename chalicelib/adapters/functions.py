@@ -1,7 +1,7 @@
 """Asks another function of the stack, and waits for what it says: the one way for the door to see Atlas and KMS."""
 
 import json
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
@@ -16,20 +16,38 @@ class _Preview(msgspec.Struct):
     checks: tuple[Check, ...]
 
 
-class Functions:
-    """The functions that may be asked; `preview` is the name or ARN of the one that looks ahead."""
+class _Hearing(msgspec.Struct):
+    verdict: str
 
-    def __init__(self, client: Any, preview: str) -> None:  # noqa: ANN401 - boto3 ships no types
+
+Shape = TypeVar("Shape", bound=msgspec.Struct)
+
+
+class Names(Protocol):
+    """Settings by name."""
+
+    def __getitem__(self, name: str) -> str:
+        """One setting."""
+        ...
+
+
+class Functions:
+    """The functions that may be asked; `names` gives the name or ARN of each by its setting, when it is needed."""
+
+    def __init__(self, client: Any, names: Names) -> None:  # noqa: ANN401 - boto3 ships no types
         self._client = client
-        self._preview = preview
+        self._names = names
 
     def preview(self, project_id: str, request: dict[str, Any]) -> tuple[Check, ...]:
         """The checks of a rotation that nobody has opened; raises TemporaryError when none come."""
-        said = self._ask(self._preview, {"project_id": project_id, "request": request})
-        try:
-            return msgspec.convert(said, _Preview).checks
-        except msgspec.ValidationError as error:
-            raise TemporaryError(f"{self._preview} gave no checks", call=CALL, code="unreadable_answer") from error
+        function = self._names["PREVIEW_FUNCTION"]
+        said = self._ask(function, {"project_id": project_id, "request": request})
+        return _read(function, said, _Preview).checks
+
+    def hear(self, message: dict[str, str]) -> str:
+        """The verdict on a webhook call; raises TemporaryError when none comes."""
+        function = self._names["HEAR_FUNCTION"]
+        return _read(function, self._ask(function, message), _Hearing).verdict
 
     def _ask(self, function: str, message: dict[str, Any]) -> Any:  # noqa: ANN401 - whatever JSON it says
         try:
@@ -45,6 +63,14 @@ class Functions:
             text = said.get("errorMessage", "") if isinstance(said, dict) else ""
             raise TemporaryError(f"{function} failed: {text}", call=CALL, code="function_failed")
         return said
+
+
+def _read(function: str, said: Any, kind: type[Shape]) -> Shape:  # noqa: ANN401 - whatever JSON it said
+    try:
+        return msgspec.convert(said, kind)
+    except msgspec.ValidationError as error:
+        text = f"{function} answered something else than was asked for"
+        raise TemporaryError(text, call=CALL, code="unreadable_answer") from error
 
 
 _MAY_PASS = {

@@ -5,6 +5,8 @@ the clock that is handed in, so that a changed secret is taken up within one hou
 Keyturn's functions may read secrets whose names begin with `keyturn/` and no others.
 """
 
+import hmac
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -66,6 +68,11 @@ class OrganizationSecret:
     reader: Account
     owner: Account
     webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    def has_signed(self, body: bytes, signature: str) -> bool:
+        """Whether one of the webhook secrets made this signature (`X-MMS-Signature`: base64 of HMAC-SHA1)."""
+        made = [b64encode(hmac.digest(secret.encode(), body, "sha1")) for secret in self.webhook_secrets]
+        return any([hmac.compare_digest(one, signature.encode()) for one in made])  # noqa: C419 - all are compared
 
     def values(self) -> tuple[str, ...]:
         """Every text that must never be seen in a log."""

@@ -255,6 +255,8 @@ class ClusterTally:
     last_expiry: datetime | None = None
     newest: datetime | None = None
     """When its youngest snapshot was made."""
+    copies_until: datetime | None = None
+    """Until when copies in other regions may live; kept when its schedule shows none any more, for they live on."""
 
 
 @dataclass(frozen=True, kw_only=True)

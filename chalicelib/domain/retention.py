@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from chalicelib.domain.arn import parse_key_id
 from chalicelib.domain.deployment import SOAK, judge_deployment
-from chalicelib.domain.evidence import Evidence, ProjectEvidence
+from chalicelib.domain.evidence import ClusterEvidence, Evidence, ProjectEvidence
 from chalicelib.domain.observed import BackupSchedule
 from chalicelib.domain.records import ClusterTally, Key, KeyState, Reason
 
@@ -210,23 +210,40 @@ def region_copies(seen: Evidence) -> Iterable[Reason]:
     """Copies in other regions may live longer than their originals, and no list shows them: a person must vouch."""
     if never_served(seen.key):
         return
-    since = seen.key.deployed_at or seen.key.replaced_at
-    for project_id, cluster in seen.clusters():
-        if cluster.schedule is None or not cluster.schedule.copy_regions or not cluster.encrypted:
+    regions = {(project_id, c.cluster.name): _copy_regions(c) for project_id, c in seen.clusters()}
+    for (project_id, name), until in _copies(seen).items():
+        vouched = seen.key.attested_at is not None
+        if vouched and until is not None and seen.now >= until:
             continue
-        regions, longest = cluster.schedule.copy_regions, _longest_copy(cluster.schedule)
-        until = since + longest + MARGIN if since is not None else None
-        vouched, over = seen.key.attested_at is not None, until is not None and seen.now >= until
-        if vouched and over:
-            continue
+        count = regions.get((project_id, name), 0)
+        keeps = f"{name} keeps copies in {count} other regions" if count else f"{name} kept copies in other regions"
         how = "the last may live until then" if vouched else "no list shows them: look in Atlas and attest"
         yield Reason(
             kind="region_copies",
-            text=f"{cluster.cluster.name} keeps copies in {regions} other regions; {how}",
+            text=f"{keeps}; {how}",
             project_id=project_id,
-            cluster=cluster.cluster.name,
+            cluster=name,
             until=until if vouched else None,
         )
+
+
+def _copy_regions(cluster: ClusterEvidence) -> int:
+    return cluster.schedule.copy_regions if cluster.schedule is not None and cluster.encrypted else 0
+
+
+def _copies(seen: Evidence) -> dict[tuple[str, str], datetime | None]:
+    """Of every cluster (project, name) that keeps copies, or was seen to: until when they may live, None if unknown."""
+    since = seen.key.deployed_at or seen.key.replaced_at
+    found: dict[tuple[str, str], datetime | None] = {
+        (c.project_id, c.cluster): c.copies_until for c in seen.key.clusters if c.copies_until is not None
+    }
+    for project_id, cluster in seen.clusters():
+        if cluster.schedule is not None and _copy_regions(cluster):
+            place = (project_id, cluster.cluster.name)
+            until = since + _longest_copy(cluster.schedule) + MARGIN if since is not None else None
+            known = found.get(place)
+            found[place] = until if until is None or known is None else max(until, known)
+    return found
 
 
 def _longest_copy(schedule: BackupSchedule) -> timedelta:
@@ -333,17 +350,7 @@ def judge(seen: Evidence) -> Key:
     judged = replace(
         key,
         reasons=reasons,
-        clusters=tuple(
-            ClusterTally(
-                project_id=project_id,
-                cluster=cluster.cluster.name,
-                cluster_id=cluster.cluster.cluster_id,
-                snapshots=cluster.tally.of_this_key,
-                last_expiry=cluster.tally.last_expiry,
-                newest=cluster.tally.newest,
-            )
-            for project_id, cluster in seen.clusters()
-        ),
+        clusters=_tallies(seen),
         swept_at=now,
         last_used_at=seen.used.at if seen.used is not None else key.last_used_at,
         clean_since=key.clean_since if waits else (key.clean_since or now) if clean else None,
@@ -351,6 +358,26 @@ def judge(seen: Evidence) -> Key:
         paused_clusters=still_paused(seen),
     )
     return replace(judged, next_sweep_at=next_sweep_at(judged, now))
+
+
+def _tallies(seen: Evidence) -> tuple[ClusterTally, ...]:
+    """What each cluster holds; one that is gone is remembered for the copies that it was seen to keep."""
+    copies = _copies(seen)
+    tallies = tuple(
+        ClusterTally(
+            project_id=project_id,
+            cluster=cluster.cluster.name,
+            cluster_id=cluster.cluster.cluster_id,
+            snapshots=cluster.tally.of_this_key,
+            last_expiry=cluster.tally.last_expiry,
+            newest=cluster.tally.newest,
+            copies_until=copies.get((project_id, cluster.cluster.name)),
+        )
+        for project_id, cluster in seen.clusters()
+    )
+    here = {(tally.project_id, tally.cluster) for tally in tallies}
+    gone = (c for c in seen.key.clusters if c.copies_until is not None and (c.project_id, c.cluster) not in here)
+    return (*tallies, *(replace(c, snapshots=0, last_expiry=None, newest=None) for c in gone))
 
 
 def _settle(seen: Evidence) -> Key:
@@ -387,7 +414,7 @@ def next_sweep_at(key: Key, now: datetime) -> datetime | None:
     if key.state in {KeyState.DELETED, KeyState.CURRENT, KeyState.DEPLOYING} or key.deletion_id is not None:
         return None
     kinds = {reason.kind for reason in key.reasons}
-    if kinds & {"deploying"}:
+    if "deploying" in kinds and "current" not in kinds:
         return now + SOAK
     if kinds and kinds <= PASSING:
         return now + _SOON

@@ -8,7 +8,7 @@ from chalicelib.domain.key_policy import ATLAS_ACTIONS
 from chalicelib.domain.observed import AtlasRole, Grant, KeyDescription, PrivateEndpoint, Settings
 from chalicelib.domain.preflight import PreflightFacts
 from chalicelib.domain.records import Project, Rotation, Strategy
-from chalicelib.usecases.locate import keys_for
+from chalicelib.usecases.locate import keys_holding
 from chalicelib.usecases.observe import live_clusters, principal_among
 from chalicelib.usecases.ports import Atlas, Outside, PermanentError
 
@@ -19,7 +19,7 @@ Facts = dict[str, Any]
 def inspect_rotation(outside: Outside, project: Project, rotation: Rotation) -> tuple[PreflightFacts, str | None]:
     """Everything that the preflight decides from, and the Atlas id of the role; raises TemporaryError to come again."""
     atlas, old = outside.atlas(project.organization), rotation.old_key
-    keys, renews = keys_for(outside, project, old.region), rotation.strategy is not Strategy.NEW_CMK
+    keys, renews = keys_holding(outside, project, old), rotation.strategy is not Strategy.NEW_CMK
     settings, clusters, roles, current, rotations, policy, (wanted, wanted_policy), guessed = outside.at_once(
         lambda: atlas.settings(project.project_id),
         lambda: live_clusters(atlas, project.project_id),
@@ -84,7 +84,7 @@ def _look_at_wanted(outside: Outside, project: Project, rotation: Rotation) -> t
     arn = locate_key(rotation.wanted_key, account=rotation.old_key.account, region=region)
     if arn is None:
         return None, None
-    keys = keys_for(outside, project, arn.region)
+    keys = keys_holding(outside, project, arn)
     return unless_forbidden(lambda: keys.describe(arn)), unless_forbidden(lambda: keys.policy(arn))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.records import Key, Project
 from chalicelib.domain.refusals import No, Refusal
 from chalicelib.usecases.ports import Keys, Outside
@@ -28,11 +29,20 @@ def keys_at(outside: Outside, key: Key) -> Keys:
 
 def keys_among(outside: Outside, key: Key, projects: Iterable[Project]) -> Keys:
     """The same where the key's projects are at hand."""
+    return _keys_where(outside, key.arn, projects)
+
+
+def keys_holding(outside: Outside, project: Project, arn: KeyArn) -> Keys:
+    """KMS in the account and region of one of a project's keys, wherever its next keys will be made."""
+    return _keys_where(outside, arn, (project,))
+
+
+def _keys_where(outside: Outside, arn: KeyArn, projects: Iterable[Project]) -> Keys:
     roles = (project.policy.kms_role_arn for project in projects)
-    role = next((role for role in roles if role is not None and f"::{key.arn.account}:" in role), None)
-    return outside.keys(key.arn.region, role)
+    role = next((role for role in roles if role is not None and f"::{arn.account}:" in role), None)
+    return outside.keys(arn.region, role)
 
 
 def keys_for(outside: Outside, project: Project, region: str) -> Keys:
-    """KMS in the account where a project keeps its keys."""
+    """KMS in the account where a project's next keys are made."""
     return outside.keys(region, project.policy.kms_role_arn)

@@ -333,6 +333,10 @@ def _no_legacy_user(secret_id: str) -> LegacyUser:
     raise PermanentError(text, call="sts", code="not_furnished")
 
 
+def _nobody_signed(_body: bytes, _signature: str) -> str | None:
+    return None
+
+
 def one_after_another(*calls: Callable[[], Any]) -> tuple[Any, ...]:
     """Make several calls that do not depend on each other, here in order; gives their answers or the first error."""
     return tuple(call() for call in calls)
@@ -350,7 +354,8 @@ class Outside:
     `roles(role_arn)` speaks to IAM in the same way. `legacy_user(secret_id)` tells whose credentials a
     Secrets Manager secret holds; it raises an OutsideError where that cannot be told. `at_once` makes calls that
     do not depend on each other, side by side where it can. `preview` has the checks of a rotation made that nobody
-    has opened, by somebody who may look at Atlas and KMS.
+    has opened, by somebody who may look at Atlas and KMS. `signed_by(body, signature)` names the organization whose
+    webhook secret made the signature, None when none did.
     """
 
     now: Callable[[], datetime]
@@ -364,3 +369,4 @@ class Outside:
     preview: Callable[[str, RotationRequest], tuple[Check, ...]] = _no_preview
     roles: Callable[[str | None], Roles] = _no_roles
     legacy_user: Callable[[str], LegacyUser] = _no_legacy_user
+    signed_by: Callable[[bytes, str], str | None] = _nobody_signed

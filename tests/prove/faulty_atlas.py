@@ -95,7 +95,7 @@ def _good(asked: Asked) -> Body:
 def _of_cluster(name: str, kind: str, page: int) -> Body:
     match name, kind:
         case "main", "snapshots":
-            return _page(_snapshot(page), total=2, goes_on=page == 1)
+            return _page(_snapshot(min(page, 2)), total=2, goes_on=page == 1)
         case _, "snapshots" | "snapshots/shardedClusters":
             return _page(_snapshot(9), _snapshot(10))
         case _, "restoreJobs":

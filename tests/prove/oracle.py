@@ -1,5 +1,6 @@
 """Knows the true world, watches every call that reaches it, and says at once when a promise is broken."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -27,8 +28,6 @@ class Oracle:
     shown: dict[str, Settings] = field(default_factory=dict)
     swaps: dict[str, int] = field(default_factory=dict)
     """How many changes of settings reached Atlas, by rotation."""
-    overlooked: set[str] = field(default_factory=set)
-    ended: dict[tuple[str, str], datetime] = field(default_factory=dict)
     changes: int = 0
 
     def begin(self) -> None:
@@ -124,7 +123,11 @@ class Oracle:
 
     def _judge_claim(self, rotation: Rotation) -> None:
         project_id = rotation.project_id
-        if rotation.state is State.DEPLOYED and rotation.strategy is Strategy.NEW_CMK:
+        if (
+            rotation.state is State.DEPLOYED
+            and rotation.strategy is Strategy.NEW_CMK
+            and project_id in self.atlas.world
+        ):
             left = self.atlas.still_on(project_id, rotation.new_key)
             _hold(not left, f"deployed is said while {left} still run on another key")
         if rotation.state is State.DEPLOYED and rotation.strategy is Strategy.KMS_ON_DEMAND:
@@ -166,12 +169,16 @@ class Oracle:
         in_use = [k.arn for k in self.kept(Key) if project_id in k.projects and k.state in _IN_USE]
         _hold(in_use == [current], f"in use are {in_use}, not {current} alone")
 
-    def orphans(self) -> list[str]:
-        """The keys that we made and that nobody would find again: neither tracked, nor gone for good."""
+    def orphans(self, but_for: Collection[str] = ()) -> list[str]:
+        """The keys that we made and that nobody would find again: neither tracked, nor gone for good.
+
+        Those of a project that is gone are left alone: nobody can say any more whether something needs them.
+        """
+        ours = [arn for arn in self.keys.ours() if self.keys.tags(arn)["keyturn:project"] not in but_for]
         tracked = {key.arn for key in self.kept(Key)}
-        lost = [str(arn) for arn in self.keys.ours() if arn not in tracked]
-        unused = [k for k in self.kept(Key) if k.state is KeyState.UNUSED and k.arn in self.keys.ours()]
+        lost = [str(arn) for arn in ours if arn not in tracked]
         open_ones = {r.new_key for r in self.kept(Rotation) if not r.state.terminal}
+        unused = [k for k in self.kept(Key) if k.state is KeyState.UNUSED and k.arn in ours]
         return lost + [f"{k.arn} is unused" for k in unused if k.deletion_id is None and k.arn not in open_ones]
 
 

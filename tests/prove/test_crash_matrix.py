@@ -189,6 +189,23 @@ def test_workers_that_take_turns_call_by_call_change_nothing_in_the_end(journey)
     count.check()
 
 
+@pytest.mark.parametrize("after", [False, True], ids=["before the effect", "after the effect"])
+def test_a_death_of_those_who_take_an_unused_key_back_leaves_no_orphan(after):
+    journey = next(j for j in JOURNEYS if str(j) == "given up when swapping")
+    unharmed = begin(journey)
+    live_on(unharmed)
+    count = Count(about="a death at every call of the janitor", journey=journey)
+
+    for number in range(1, unharmed.janitor.calls + 1):
+        history = begin(journey)
+        history.janitor.dies_at, history.janitor.after = number, after
+        live_on(history)
+        count.add(number, history, history.janitor.deaths)
+
+    count.check()
+    assert count.faults > 20
+
+
 @dataclass(kw_only=True)
 class Crowd:
     """Two workers for each wake-up, in turns that chance gives out; now and then one of them dies or is held up."""

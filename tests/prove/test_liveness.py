@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from random import Random
 
 import pytest
@@ -177,9 +178,9 @@ def timeline(trouble: Fault | None) -> tuple[Trial, dict[str, list[datetime | No
         trial.weather.broken = lambda call, args: (
             trouble if call.startswith(("atlas.", "owner.")) and lame in args else None
         )
+    changed = {"mode": Mode.ROTATE, "rotation_period_days": 2}
     for project_id in trial.projects:
-        changed = {"mode": Mode.ROTATE, "rotation_period_days": 2}
-        trial.invoke(lambda project_id=project_id: change_policy(trial.outside, project_id, changed, who=ANNA))
+        trial.invoke(partial(change_policy, trial.outside, project_id, changed, who=ANNA))
     trial.run(3 * DAY)
     dates = {
         p: [d for r in trial.rotations(p) for d in (r.requested_at, r.swapped_at, r.ended_at)] for p in trial.projects

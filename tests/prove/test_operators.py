@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from itertools import permutations
+from itertools import permutations, product
 from random import Random
 from threading import Barrier
 
@@ -21,6 +21,7 @@ from journeys import History, Journey, begin, live_on, what_is_wrong
 from mortal_ports import Baton, Fate, mortal_outside
 from simple_world import (
     MINUTE,
+    SECOND,
     START,
     Rotating,
     World,
@@ -33,12 +34,13 @@ from simple_world import (
 )
 
 from chalicelib.adapters.tracker import DynamoTracker
+from chalicelib.domain.opening import rotation_id
 from chalicelib.domain.records import Change, NoticeKind, Rotation, RotationState, Strategy
 from chalicelib.domain.refusals import No, Refusal
 from chalicelib.usecases.announce import announce_written
 from chalicelib.usecases.discover import discover_project
 from chalicelib.usecases.ports import Conflict, Outside
-from chalicelib.usecases.request_rotation import request_rotation
+from chalicelib.usecases.request_rotation import cancel_rotation, request_rotation, roll_back_rotation
 from chalicelib.usecases.rotate import advance_woken
 from chalicelib.usecases.sweep import sweep_woken
 
@@ -112,7 +114,7 @@ def what_disagrees(answers: list[Answer], requests: list[dict], tracker, refused
 def test_operators_who_ask_at_once_get_one_rotation(crowd):
     broken, histories, switches = {}, 0, Counter()
     for count in OPERATORS:
-        for number in range(60 if FULL_SIZE else 6):
+        for number in range(200 if FULL_SIZE else 6):
             world, requests = a_world(), CROWDS[crowd][:count]
             chance = Random(f"{SEED} {crowd} {count} {number}")
 
@@ -187,6 +189,46 @@ def at_once(outside: Outside, acts: list[Act]) -> list[Answer]:
         return list(pool.map(operator, acts))
 
 
+WISHES: dict[str, tuple[Journey, Act]] = {
+    "ask": (Journey(begin=lambda: Rotating(world=a_world(), rotation_id=rotation_id(PROJECT, "one"))), asking()),
+    "give it up": (
+        Journey(
+            begin=lambda: in_state(a_world(), "swapping"),
+            ends=frozenset({RotationState.CANCELLED}),
+            told=frozenset({NoticeKind.ROTATION_CANCELLED}),
+            swaps=0,
+        ),
+        lambda outside: cancel_rotation(outside, PROJECT, rotation_id(PROJECT, "one"), who="anna"),
+    ),
+    "go back": (
+        Journey(begin=lambda: in_state(a_world(), "deployed"), ends=frozenset({RotationState.ROLLED_BACK}), swaps=2),
+        lambda outside: roll_back_rotation(outside, PROJECT, rotation_id(PROJECT, "one"), who="anna"),
+    ),
+}
+
+
+@pytest.mark.parametrize("wish", WISHES)
+def test_an_operator_whose_request_dies_at_any_call_asks_again_and_is_heard_once(wish):
+    journey, act = WISHES[wish]
+    broken, histories = {}, 0
+    for number, after in product(range(1, 8), (False, True)):
+        history = begin(journey)
+        dying = Fate(dies_at=number, after=after)
+        dying.live(lambda dying=dying, history=history: act(mortal_outside(history.world, dying)))
+        history.world.wait(SECOND)
+        answer = said(act, history.world.outside)
+        live_on(history)
+
+        histories += dying.deaths
+        wrong = what_is_wrong(history)
+        if isinstance(answer, Conflict) or wrong:
+            broken[number, after] = [answer, *wrong]
+
+    tell(operator=f"dies when about to {wish}", deaths=histories, broken=len(broken))
+    assert histories > 4
+    assert broken == {}
+
+
 STATES = ("requested", "preparing", "swapping", "deploying", "rolling_back", "returning")
 BY_KMS = ("requested", "renewing")
 
@@ -231,7 +273,7 @@ def test_operators_who_change_their_minds_at_once_while_a_worker_is_at_it_agree_
     broken = {}
     histories = 0
     for count in OPERATORS:
-        for number in range(20 if FULL_SIZE else 2):
+        for number in range(60 if FULL_SIZE else 2):
             history = begin(journey)
             world, rotation_id = history.world, history.rotation.rotation_id
 
@@ -369,7 +411,7 @@ def test_the_messages_of_a_rotation_in_every_order_and_twice_make_the_same_final
 def test_wake_ups_at_any_moment_lost_late_and_doubled_come_to_the_same_end():
     journey = Journey(begin=lambda: a_rotation(a_world()))
     broken, deliveries = {}, 0
-    histories = 1_000 if FULL_SIZE else 60
+    histories = 3_000 if FULL_SIZE else 60
     for number in range(histories):
         chance = Random(f"{SEED} late {number}")
         history = begin(journey)

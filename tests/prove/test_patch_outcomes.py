@@ -18,14 +18,27 @@ from fake_atlas import ORGANIZATION, PROJECT, ROLE_ID, FakeAtlas
 from figures import FULL_SIZE, tell
 from journeys import BACK, NEW, History, Journey, back_from, begin, live_on, what_is_wrong
 from mortal_ports import Fate
-from simple_world import HOUR, MINUTE, SECOND, World, a_rotation, a_world
+from simple_world import (
+    DAY,
+    HOUR,
+    MINUTE,
+    SECOND,
+    World,
+    a_rotation,
+    a_world,
+    found,
+    in_state,
+    let_time_pass,
+)
 
 from chalicelib.adapters.atlas import AtlasKeySwapper, AtlasReader
 from chalicelib.adapters.atlas_http import AtlasHttp
 from chalicelib.adapters.atlas_token import Credentials
 from chalicelib.domain.arn import atlas_region, aws_region, parse_key_arn
+from chalicelib.domain.observed import KeyStatus
 from chalicelib.domain.records import NoticeKind, RotationState
 from chalicelib.domain.swap import INCONSISTENT_FOR, NOT_YET, SETTLES_WITHIN
+from chalicelib.usecases.discover import discover_project
 from chalicelib.usecases.ports import PermanentError, TemporaryError
 
 SEED = int(os.environ.get("KEYTURN_SEED", "20270301"))
@@ -130,15 +143,22 @@ def live_through(outcome: Outcome, way: Callable[[Outcome], Journey], fate: Fate
 LATENCIES = (NONE, SECOND, 7 * SECOND)
 
 
+def deaths_to_die(deadly: Iterable, outcome: Outcome, way, latency: timedelta) -> list:
+    """At full size every death where calls take a second, and some with other latencies; else a few."""
+    everything = list(deadly)
+    most = len(everything) if FULL_SIZE and latency == SECOND else 30 if FULL_SIZE else 3
+    return Random(f"{SEED} {outcome.name} {way.__name__} {latency}").sample(everything, min(most, len(everything)))
+
+
 @pytest.mark.parametrize("way", [there, and_back])
 @pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: outcome.name)
 def test_the_settings_are_changed_once_whatever_becomes_of_the_change(way, outcome):
     broken, deaths, histories, sent = {}, 0, 0, 0
-    for latency in LATENCIES:
+    for latency in some(LATENCIES, 1, f"{outcome.name} {way.__name__}"):
         unharmed = Fate()
         live_through(outcome, way, unharmed, latency)
         deadly = product(range(1, unharmed.calls + 1), (False, True))
-        for case in [None, *some(deadly, 3, f"{outcome.name} {way.__name__} {latency}")]:
+        for case in [None, *deaths_to_die(deadly, outcome, way, latency)]:
             fate = Fate() if case is None else Fate(dies_at=case[0], after=case[1])
             history = live_through(outcome, way, fate, latency)
             histories, deaths, sent = histories + 1, deaths + fate.deaths, max(sent, history.world.swaps())
@@ -171,6 +191,51 @@ def test_a_hand_that_changes_the_key_while_the_new_one_is_made_is_not_overwritte
 
     assert (world.in_atlas.settings.key, world.swaps()) == (str(theirs), 0)
     assert history.rotation.now.error.code == "key_changed_by_hand"
+
+
+@pytest.mark.parametrize("outcome", [o for o in OUTCOMES if not o.stops and not o.before], ids=lambda o: o.name)
+def test_a_way_back_that_is_asked_for_before_the_change_shows_waits_for_it(outcome):
+    history = begin(replace(and_back(outcome), begin=lambda: in_state(a_world(), "swapping")))
+    outcome.strike(history.world)
+    history.wake()
+    if history.rotation.now.state == RotationState.SWAPPING:
+        history.rotation.roll_back()
+    live_on(history)
+    if history.rotation.now.state == RotationState.DEPLOYED:
+        history.rotation.roll_back()
+
+    live_on(history)
+
+    assert what_is_wrong(history) == []
+
+
+@pytest.mark.parametrize("code", sorted(NOT_YET))
+def test_what_iam_has_not_caught_up_with_can_still_be_given_up(code):
+    ends, told = frozenset({RotationState.CANCELLED}), frozenset({NoticeKind.ROTATION_CANCELLED})
+    history = begin(Journey(begin=lambda: in_state(a_world(), "swapping"), ends=ends, told=told))
+    Outcome(name=code, answer=refused(code), before=True).strike(history.world)
+    history.wake()
+    history.rotation.cancel()
+
+    live_on(history)
+
+    assert what_is_wrong(history) == []
+
+
+def test_a_change_that_takes_effect_after_the_rotation_gave_up_costs_nobody_the_key():
+    rotation = in_state(a_world(), "swapping")
+    world, new, theirs = rotation.world, rotation.now.new_key, rotation.world.keys.add()
+    world.atlas.effect_after = 9 * MINUTE
+    rotation.wake()
+    world.in_atlas.settings = replace(world.in_atlas.settings, key=str(theirs))
+    rotation.go_until("failed")
+
+    let_time_pass(world, HOUR)
+    discover_project(world.outside, found())
+    let_time_pass(world, 2 * DAY)
+
+    assert (world.in_atlas.settings.key, world.project.key) == (str(new), new)
+    assert world.keys.describe(new).status is KeyStatus.ENABLED
 
 
 # --- over HTTP ---

@@ -2,15 +2,21 @@
 
 import os
 from collections import Counter
-from dataclasses import replace
+from contextlib import suppress
 from datetime import timedelta
 
-import pytest
 from fake_atlas import CREDENTIALS, ROLE_ARN, USER_ARN, a_role
 from figures import FULL_SIZE, tell
 from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from prove.trial import Trial
 from prove.turmoil import Fault
 from simple_world import ANNA, DAY, HOUR, MINUTE, SECOND, a_policy_for
@@ -18,8 +24,10 @@ from simple_world import ANNA, DAY, HOUR, MINUTE, SECOND, a_policy_for
 from chalicelib.domain.observed import KeyStatus
 from chalicelib.domain.records import GuardMode, Key, Mode, Strategy
 from chalicelib.domain.refusals import Refusal
+from chalicelib.usecases.discover import discover_all
 from chalicelib.usecases.request_deletion import approve_deletion, call_off_deletion, request_deletion
 from chalicelib.usecases.request_rotation import cancel_rotation, roll_back_rotation
+from chalicelib.usecases.rotate import advance_rotation
 from chalicelib.usecases.steer import acknowledge, change_policy
 
 SEED = int(os.environ.get("KEYTURN_SEED", "20261124"))
@@ -32,6 +40,19 @@ UNTIL = st.sampled_from([timedelta(0), SECOND, MINUTE, 10 * MINUTE, 20 * MINUTE,
 """In the queue, on its way, being deployed, deployed."""
 CLUSTERS = st.sampled_from(["main", "side", "late"])
 LAGS = st.sampled_from([timedelta(0), SECOND, MINUTE, 4 * MINUTE, 9 * MINUTE])
+OTHERS = ("step", "cancel", "roll back", "discover")
+"""What another invocation may do in the middle of one."""
+CALLS = (
+    "keys.create",
+    "keys.name",
+    "keys.rotate_on_demand",
+    "owner.swap_key",
+    "tracker.commit",
+    "tracker.rotation",
+    "atlas.settings",
+    "messages.wake_rotation",
+)
+"""Where trouble is worst."""
 PICK = st.integers(0, 5)
 FIGURES: Counter[str] = Counter()
 
@@ -42,9 +63,12 @@ class Machine(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.trial = Trial(2)
+        self.there = list(self.trial.projects)
+        self.may_go = False
 
-    @initialize(legacy=st.booleans())
-    def set_up(self, legacy):
+    @initialize(legacy=st.booleans(), may_go=st.integers(0, 4))
+    def set_up(self, legacy, may_go):
+        self.may_go = may_go == 0
         for key in self.trial.first_keys.values():
             self.trial.keys.set_policy(key, EVERYBODY)
         if legacy:
@@ -54,7 +78,7 @@ class Machine(RuleBasedStateMachine):
         self.trial.discover()
 
     def project(self, number):
-        return self.trial.projects[number]
+        return self.there[number % len(self.there)]
 
     def ask(self, work):
         """What a person asks for: it may be refused."""
@@ -150,11 +174,21 @@ class Machine(RuleBasedStateMachine):
         if chosen is not None:
             self.ask(lambda: call_off_deletion(self.trial.outside, chosen, who=ANNA))
 
-    @rule(number=PROJECTS, strategy=st.sampled_from([None, None, None, *Strategy]), time=UNTIL)
-    def rotate_in_peace(self, number, strategy, time):
-        """A rotation that comes so far before anything befalls it; else few would get anywhere."""
+    @rule(
+        number=PROJECTS,
+        strategy=st.sampled_from([None, None, None, *Strategy]),
+        trouble=st.sampled_from([None, None, *Fault, *OTHERS]),
+        at=st.sampled_from(CALLS),
+        lags=st.tuples(LAGS, LAGS),
+        time=UNTIL,
+    )
+    def rotate(self, number, strategy, trouble, at, lags, time):
+        """A rotation that comes so far with one trouble at the most; else few would get anywhere."""
         self.mend()
         self.ask(lambda: self.trial.ask(self.project(number), strategy=strategy, **self.credentials_of(number)))
+        self.trial.atlas.shows_after, self.trial.keys.lists_after = lags[0], min(lags[1], 4 * MINUTE)
+        if trouble is not None:
+            self.trial.weather.strike_at(at, self.other(number, trouble) if trouble in OTHERS else trouble)
         self.trial.run(time)
 
     def credentials_of(self, number):
@@ -186,6 +220,31 @@ class Machine(RuleBasedStateMachine):
         if chosen is not None:
             body = {"project_id": chosen.project_id, "rotation_id": chosen.rotation_id}
             self.trial.post("rotate", body, late)
+
+    @rule(number=PROJECTS, after=st.integers(0, 40), what=st.sampled_from(OTHERS))
+    def overtake(self, number, after, what):
+        """In the middle of an invocation, another one."""
+        self.trial.weather.meddle(self.other(number, what), after_calls=after)
+
+    def other(self, number, what):
+        """Another invocation, about the rotation that is open then."""
+        trial, project_id = self.trial, self.project(number)
+
+        def work():
+            found = trial.oracle.open_of(project_id)
+            with suppress(Refusal):
+                match what:
+                    case "step" if found:
+                        advance_rotation(trial.outside, project_id, found[0].rotation_id)
+                    case "cancel" if found:
+                        cancel_rotation(trial.outside, project_id, found[0].rotation_id, who=ANNA)
+                    case "roll back" if found:
+                        roll_back_rotation(trial.outside, project_id, found[0].rotation_id, who=ANNA)
+                    case "discover":
+                        discover_all(trial.outside)
+            FIGURES["overtaken"] += 1
+
+        return lambda: trial.overtake(work)
 
     @rule(which=PICK)
     def sweep_at_random(self, which):
@@ -259,6 +318,12 @@ class Machine(RuleBasedStateMachine):
         self.trial.atlas.world[self.project(number)].roles[:] = [a_role()] if there else []
         FIGURES["drifts"] += 1
 
+    @precondition(lambda self: self.may_go and len(self.there) > 1)
+    @rule()
+    def delete_the_project(self):
+        del self.trial.atlas.world[self.there.pop()]
+        FIGURES["drifts"] += 1
+
     @rule(number=PROJECTS, name=CLUSTERS, how=st.sampled_from(["pause", "resume", "add", "delete"]))
     def touch_a_cluster(self, number, name, how):
         atlas, project_id = self.trial.atlas, self.project(number)
@@ -295,10 +360,11 @@ class Machine(RuleBasedStateMachine):
         self.mend()
         self.trial.run(3 * DAY)
         self.trial.discover()
-        for project_id in self.trial.projects:
+        for project_id in self.there:
             assert self.trial.oracle.open_of(project_id) == []
             self.trial.oracle.agree(project_id)
-        assert self.trial.oracle.orphans() == []
+        gone = set(self.trial.projects) - set(self.there)
+        assert self.trial.oracle.orphans(but_for=gone) == []
         self.count()
 
     def mend(self):
@@ -308,7 +374,7 @@ class Machine(RuleBasedStateMachine):
         trial.post_office.copies = lambda: [timedelta(0)]
         trial.atlas.shows_after = trial.keys.lists_after = timedelta(0)
         trial.atlas.not_yet_until = None
-        for project_id in trial.projects:
+        for project_id in self.there:
             trial.atlas.world[project_id].roles[:] = [a_role()]
             trial.atlas.set_by_hand(project_id, enabled=True)
             key = trial.atlas.current(project_id)

@@ -172,10 +172,10 @@ class Trial:
     def ask(self, project_id: str, **asked) -> Rotation | None:
         """A person's request, made again with the same idempotency key until it is answered."""
         request = RotationRequest(**({"requested_by": ANNA, "idempotency_key": f"{next(self._numbers)}"} | asked))
+        answers: list[Rotation] = []
         for _ in range(3):
-            answer: list[Rotation] = []
-            if self.invoke(lambda: answer.append(request_rotation(self.outside, project_id, request))):
-                return answer[0]
+            if self.invoke(lambda: answers.append(request_rotation(self.outside, project_id, request))):
+                return answers[0]
             self.now += MINUTE
         return None
 

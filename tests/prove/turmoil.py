@@ -40,6 +40,7 @@ class Weather:
     calls: int = 0
     befallen: Counter = field(default_factory=Counter)
     _coming: dict[int, Fault] = field(default_factory=dict)
+    _named: dict[str, Fault | Callable[[], object]] = field(default_factory=dict)
     _meddling: dict[int, Callable[[], object]] = field(default_factory=dict)
     _chance: float = 0.0
     _kinds: tuple[Fault, ...] = tuple(Fault)
@@ -50,6 +51,10 @@ class Weather:
     def strike(self, fault: Fault, *, after_calls: int) -> None:
         """Let a fault befall the call that comes after so many others."""
         self._coming[self.calls + 1 + after_calls] = fault
+
+    def strike_at(self, call: str, trouble: Fault | Callable[[], object]) -> None:
+        """Let a fault befall the next call of a name, or somebody else work just before it."""
+        self._named[call] = trouble
 
     def meddle(self, work: Callable[[], object], *, after_calls: int) -> None:
         """Let somebody else work just before the call that comes after so many others."""
@@ -63,6 +68,7 @@ class Weather:
         """Let nothing happen any more."""
         self._coming.clear()
         self._meddling.clear()
+        self._named.clear()
         self._chance = 0.0
 
     @property
@@ -75,7 +81,11 @@ class Weather:
         self.calls += 1
         number = self.calls
         self._meddling.pop(number, lambda: None)()
-        fault = self._coming.pop(number, None) or self.broken(call, args)
+        trouble = self._named.pop(call, None)
+        if trouble is not None and not isinstance(trouble, Fault):
+            trouble()
+            trouble = None
+        fault = self._coming.pop(number, None) or trouble or self.broken(call, args)
         if fault is None and self._chance and self._random.random() < self._chance:
             fault = self._random.choice(self._kinds)
         if fault is not None:

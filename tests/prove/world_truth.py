@@ -84,7 +84,7 @@ class TrueSnapshot:
 
 @dataclass(eq=False, kw_only=True)
 class TrueCluster:
-    """A cluster; `uses` is the key that its data truly has. `plan` lists how often snapshots are made and for how long."""
+    """A cluster; `uses` is the key that its data truly has. `plan` is how often snapshots are made, and kept."""
 
     name: str
     cluster_id: str
@@ -162,6 +162,8 @@ class Nature:
         self.needs = Needs(clock)
         self.projects: dict[str, TrueProject] = {}
         self.event_misses = 0.03
+        self.may_outlive: Callable[[str | None], bool] = lambda _key: True
+        """Whether copies under a key are left where they are when nothing shows them any more."""
         self._number = count(1)
 
     def some(self, low: timedelta, high: timedelta) -> timedelta:
@@ -274,7 +276,13 @@ class Nature:
         hourly, daily = (6 * HOUR, 2 * DAY), (DAY, 7 * DAY)
         weekly, monthly, yearly = (7 * DAY, 28 * DAY), (30 * DAY, 360 * DAY), (365 * DAY, 365 * DAY)
         return self.random.choice(
-            ((daily,), (daily, weekly), (hourly, daily), (daily, weekly, (30 * DAY, 120 * DAY)), (daily, monthly, yearly))
+            (
+                (daily,),
+                (daily, weekly),
+                (hourly, daily),
+                (daily, weekly, (30 * DAY, 120 * DAY)),
+                (daily, monthly, yearly),
+            )
         )
 
     def _copies(self) -> tuple[CopySetting, ...]:
@@ -310,10 +318,18 @@ class Nature:
         self.needs.end(cluster.uses, cluster)
         cluster.uses = None
         self.note(project, "CLUSTER_DELETED", cluster)
+        for snapshot in tuple(cluster.copied):
+            if not (retain and self.may_outlive(snapshot.key)):
+                self._drop_copy(cluster, snapshot)
         if not retain:
             for snapshot in (*cluster.snapshots.values(), *cluster.sharded.values()):
                 self.drop(cluster, snapshot)
-            for snapshot in tuple(cluster.copied):
+
+    def stop_copying(self, cluster: TrueCluster) -> None:
+        """Take the copies out of a cluster's schedule; those that were made stay where they are."""
+        cluster.copies = ()
+        for snapshot in tuple(cluster.copied):
+            if not self.may_outlive(snapshot.key):
                 self._drop_copy(cluster, snapshot)
 
     # snapshots
@@ -428,9 +444,7 @@ class Nature:
         self.clock.after(self.some(HOUR, 30 * HOUR), end)
 
     def export(self, cluster: TrueCluster, snapshot: TrueSnapshot) -> None:
-        job = ExportJob(
-            job_id=self.name(), snapshot_id=snapshot.shown.snapshot_id, state="InProgress", running=True
-        )
+        job = ExportJob(job_id=self.name(), snapshot_id=snapshot.shown.snapshot_id, state="InProgress", running=True)
         cluster.exports[job.job_id] = job
         key = snapshot.key
         self.needs.begin(key, job.job_id)

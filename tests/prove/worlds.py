@@ -13,7 +13,7 @@ from fake_tracker import FakeTracker
 from prove.world_truth import Clock, Nature, TrueCluster, TrueProject
 from simple_world import ACCOUNT, ANNA, DAY, HOUR, MINUTE, REGION, START, a_policy_for
 
-from chalicelib.domain.arn import KeyArn, parse_key_id
+from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.observed import AtlasProject, KeyStatus, ProjectEvent
 from chalicelib.domain.opening import RotationRequest
 from chalicelib.domain.records import Change, Key, KeyState, Rotation
@@ -209,13 +209,13 @@ class Outcome:
     false_safe: list[str] = field(default_factory=list)
     late: list[str] = field(default_factory=list)
     waits: dict[tuple[str, datetime], timedelta] = field(default_factory=dict)
-    """For each time that a key (bare id) came free: from the moment it could be proved to the first verdict that did."""
-    missed: int = 0
+    """For each time that a key (bare id) came free: from when it could be proved to the first verdict that did."""
+    missed_events: int = 0
     taken_too_early: list[str] = field(default_factory=list)
     deleted: int = 0
     naive_calls: int = 0
-    naive_false_safe: int = 0
-    days: int = 0
+    naive_wrong: set[str] = field(default_factory=set)
+    """Keys that a script which looks for the key's id in the snapshot list of each cluster would have given up."""
 
 
 class World:
@@ -254,7 +254,13 @@ class World:
             keys=lambda _region, _role: self.keys,
             roles=lambda _role: roles,
         )
+        self.nature.may_outlive = self._is_swept
         self._furnish(names)
+
+    def _is_swept(self, key_id: str | None) -> bool:
+        """People take the copies under a key that was never swept along: nothing could ever show those to us."""
+        key = self.tracker.key(self.keys.arn_of(key_id)) if key_id is not None else None
+        return key is not None and key.state is KeyState.RETIRING and key.swept_at is not None
 
     def _furnish(self, names: list[str]) -> None:
         shared = self._new_key()
@@ -266,6 +272,7 @@ class World:
             self._live(project)
         self._every(DAY, 5 * MINUTE, self._discover)
         self._every(DAY, 11 * HOUR, self._people_look)
+        self._every(DAY, 12 * HOUR, self._ask_naively)
 
     def _new_key(self) -> str:
         return self.keys.add(policy=a_policy_for(ROLE_ARN)).key_id
@@ -296,6 +303,7 @@ class World:
             (180, self._delete),
             (500, self._convert),
             (900, self._switch_off),
+            (400, self._stop_copying),
             (80, self._darken),
         )
         for days, habit in habits:
@@ -392,6 +400,11 @@ class World:
         if cluster is not None:
             self.nature.switch_off(project, cluster)
 
+    def _stop_copying(self, project: TrueProject) -> None:
+        cluster = self._one(project)
+        if cluster is not None:
+            self.nature.stop_copying(cluster)
+
     def _darken(self, project: TrueProject) -> None:
         project.dark_until = self.clock.now + self.nature.some(HOUR, 14 * HOUR)
         project.unclear.append((self.clock.now, project.dark_until))
@@ -466,11 +479,16 @@ class World:
     def _judge_safe(self, key: Key) -> None:
         needed = self.nature.needs.of[key.arn.key_id]
         if needed:
-            self.outcome.false_safe.append(f"seed {self.seed}, {self.clock.now}, {key.arn.key_id}: {sorted(map(_named, needed))}")
+            self.outcome.false_safe.append(
+                f"seed {self.seed}, {self.clock.now}, {key.arn.key_id}: {sorted(map(_named, needed))}"
+            )
         elif key.safe_since == self.clock.now:
             free = self.nature.needs.free_since.get(key.arn.key_id, key.replaced_at)
             wait = self.clock.now - self._provable_since(key, free)
-            self.outcome.waits.setdefault((key.arn.key_id, free), max(wait, timedelta(0)))
+            if self.outcome.waits.setdefault((key.arn.key_id, free), max(wait, timedelta(0))) > self._patience(
+                key, free
+            ):
+                self.outcome.late.append(f"seed {self.seed}, {self.clock.now}, {key.arn.key_id}: free since {free}")
 
     def _provable_since(self, key: Key, free: datetime) -> datetime:
         """Since when all that a sweep can see has said so, for the day that a second one has to confirm."""
@@ -480,6 +498,11 @@ class World:
             if begin < since + DAY and end > since:
                 since = end
         return since
+
+    def _patience(self, key: Key, free: datetime) -> timedelta:
+        """How long a free key may wait: two margins of a day, a day to hear of it, and a month where no event told."""
+        missed = any(free - DAY < at <= self.clock.now for p in key.projects for at in self.nature.projects[p].missed)
+        return 3 * DAY + abs(self.nature.skew) + (31 * DAY if missed else timedelta(0))
 
     def _people_look(self) -> None:
         """People vouch for copies when nothing else is left, and have some of the free keys deleted."""
@@ -503,9 +526,31 @@ class World:
         except (Refusal, OutsideError):
             return None
 
+    def _ask_naively(self) -> None:
+        """What a daily script does: page 100, living clusters, their replica-set list, the key's bare id."""
+        for project in self.nature.projects.values():
+            living = project.living()
+            self.outcome.naive_calls += 2 + sum(2 + max(1, -(-len(c.snapshots) // 100)) for c in living)
+            listed = {s.shown.key for c in living for s in c.snapshots.values()}
+            for key in self.tracker.keys_of(project.project_id):
+                if (
+                    key.state is KeyState.RETIRING
+                    and key.arn.key_id not in listed
+                    and self.nature.needs.of[key.arn.key_id]
+                ):
+                    self.outcome.naive_wrong.add(key.arn.key_id)
+
     def _settle_accounts(self) -> None:
         self.outcome.taken_too_early = self.keys.taken_too_early
-        self.outcome.days = (self.end - START).days
+        self.outcome.missed_events = sum(len(project.missed) for project in self.nature.projects.values())
+        for key in self.tracker.every_key():
+            self.outcome.deleted += key.state is KeyState.DELETED
+            free = self.nature.needs.free_since.get(key.arn.key_id)
+            undecided = key.state is KeyState.RETIRING and key.deletion_id is None and key.safe_since is None
+            if undecided and free is not None and (key.arn.key_id, free) not in self.outcome.waits:
+                since = self._provable_since(key, free)
+                if self.end - since > self._patience(key, free):
+                    self.outcome.late.append(f"seed {self.seed}, {key.arn.key_id}: free since {since}, never told")
 
 
 def _named(thing: object) -> str:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from chalicelib.domain.records import NoticeKind, Strategy
 from chalicelib.domain.renewal import Renewal, decide_renewal
 from chalicelib.domain.rotation import Event
-from chalicelib.usecases.locate import keys_for
+from chalicelib.usecases.locate import keys_holding
 from chalicelib.usecases.rotating.work import Outcome, Work, audit, wait, write_ahead
 
 LOOK_SOON = timedelta(minutes=1)
@@ -15,7 +15,7 @@ LOOK_SOON = timedelta(minutes=1)
 def renew_key(work: Work) -> Outcome:
     """Ask KMS once, then look until its list shows what was asked for."""
     rotation = work.rotation
-    keys = keys_for(work.outside, work.project, rotation.old_key.region)
+    keys = keys_holding(work.outside, work.project, rotation.old_key)
     shown = keys.rotations(rotation.old_key)
     decision = decide_renewal(rotation, shown, work.now)
     if decision.renewal is Renewal.WAIT:

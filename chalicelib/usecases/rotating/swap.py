@@ -10,7 +10,7 @@ from chalicelib.domain.observed import KeyStatus, Settings
 from chalicelib.domain.records import Key, KeyState, NoticeKind, Problem
 from chalicelib.domain.rotation import Event
 from chalicelib.domain.swap import INCONSISTENT_FOR, NOT_YET, Exchange, Swap, decide_swap, exchange_of
-from chalicelib.usecases.locate import keys_for
+from chalicelib.usecases.locate import keys_holding
 from chalicelib.usecases.ports import OutsideError, PermanentError, TemporaryError
 from chalicelib.usecases.rotating.prepare import wanted_key
 from chalicelib.usecases.rotating.tidy import abandoned_key
@@ -168,7 +168,7 @@ def _objection_to_return(work: Work, look: Look) -> str | None:
     old = work.rotation.old_key
     if look.old is not None and look.old.deletion_id is not None:
         return f"{old} is on its way to deletion: call that off first"
-    shown = keys_for(work.outside, work.project, old.region).describe(old)
+    shown = keys_holding(work.outside, work.project, old).describe(old)
     return None if shown.status is KeyStatus.ENABLED else f"the old key {old} is {shown.status}"
 
 

@@ -50,7 +50,7 @@ class Work:
 
     @property
     def fresh_sight(self) -> Sight | None:
-        """What this wake-up has just seen, None when it is too old to act on at this moment, however long a step took."""
+        """What this wake-up has just seen, None when it is too old to act on now, however long the step has taken."""
         return self.sight if self.sight is not None and self.outside.now() < self.sight.at + FRESH else None
 
 
