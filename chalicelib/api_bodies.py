@@ -38,6 +38,7 @@ class PolicyBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     automatic_period_days: RotatedByKms | UnsetType = UNSET
     kms_role_arn: Annotated[str, Meta(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$")] | UnsetType | None = UNSET
     recipients: list[Text] | UnsetType = UNSET
+    escalate_after_days: Annotated[int, Meta(ge=0, le=3650)] | UnsetType = UNSET
     quarantine_days: Annotated[int, Meta(ge=1, le=365)] | UnsetType = UNSET
     guard: GuardMode | UnsetType = UNSET
     delete_foreign_keys: bool | UnsetType = UNSET

@@ -158,3 +158,16 @@ def test_a_key_that_is_needed_again_is_told_with_every_reason():
     assert "- 3 snapshots of main need it" in notice.text
     assert "do not delete it" in notice.text
     assert (notice.detail["proof"], notice.project_id, notice.created_at) == ("", None, KEY.first_seen_at)
+
+
+@pytest.mark.parametrize(("days", "escalates"), [(-1, False), (0, False), (6, False), (7, True), (14, True)])
+def test_a_reminder_goes_to_the_escalations_too_from_a_week_overdue_on(days, escalates):
+    due = NOW
+
+    assert reminder(PROJECT, (days,), due + timedelta(days=days)).escalate == escalates
+
+
+def test_the_policy_says_from_when_on_a_reminder_escalates():
+    hurried = replace(PROJECT, policy=replace(PROJECT.policy, escalate_after_days=0))
+
+    assert reminder(hurried, (0,), NOW).escalate

@@ -68,7 +68,7 @@ class _Reading(Generic[Row]):
         before = len(self._ids)
         self._last = page.results
         self._ids.update(map(hash, map(self._rows.id_of, page.results)))
-        self._claimed = page.total_count or 0
+        self._claimed = max(self._claimed, page.total_count or 0)
         self.pages += 1
         self._stuck = page.goes_on and len(self._ids) == before
         return page.goes_on and not self._stuck

@@ -46,6 +46,8 @@ class Policy:
     """Every how many days KMS is told to rotate by itself under the strategy `kms-automatic`."""
     kms_role_arn: str | None = None
     recipients: tuple[str, ...] = ()
+    escalate_after_days: int = 7
+    """From how many days overdue on reminders go to the escalations topic too."""
     quarantine_days: int = 7
     guard: GuardMode = GuardMode.CANCEL
     delete_foreign_keys: bool = False

@@ -56,6 +56,7 @@ def reminder(project: Project, rungs: tuple[int, ...], now: datetime) -> Notice:
         key_id=project.key.key_id if project.key is not None else None,
         rung=rungs[-1],
         recipients=project.policy.recipients,
+        escalate=overdue >= project.policy.escalate_after_days,
     )
 
 

@@ -23,8 +23,22 @@ _log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
 
+_LOOKS = 8
+"""As many as look side by side: of so many projects with one key in common each comes to its turn."""
+
+
 def discover_project(outside: Outside, found: AtlasProject) -> Project | None:
-    """Look at one project and record what changed since the last look."""
+    """Look at one project and record what changed since the last look; once more where somebody else wrote first."""
+    for _ in range(_LOOKS):
+        try:
+            return _discover_once(outside, found)
+        except Conflict:
+            _log.info("project %s or its key was written by somebody else: it is looked at anew", found.project_id)
+    _log.warning("project %s is written by somebody else all the time: it is looked at tomorrow", found.project_id)
+    return outside.tracker.project(found.project_id)
+
+
+def _discover_once(outside: Outside, found: AtlasProject) -> Project | None:
     now = outside.now()
     known = outside.tracker.project(found.project_id)
     try:
@@ -134,10 +148,7 @@ def _record(
     if news.project == known and not news.keys:
         return known
     notices = tuple(drift(news.project, code, text, now) for code, text in news.drift)
-    try:
-        outside.tracker.commit(Change(records=(news.project, *news.keys), notices=notices, audit=news.audit))
-    except Conflict:
-        _log.info("project %s was written by somebody else; it is looked at again tomorrow", seen.found.project_id)
+    outside.tracker.commit(Change(records=(news.project, *news.keys), notices=notices, audit=news.audit))
     return news.project
 
 

@@ -142,6 +142,7 @@ def project_shape(project: Project, rotation: Rotation | None) -> Shape:
             "automatic_period_days": policy.automatic_period_days,
             "kms_role_arn": policy.kms_role_arn,
             "recipients": list(policy.recipients),
+            "escalate_after_days": policy.escalate_after_days,
             "quarantine_days": policy.quarantine_days,
             "guard": policy.guard,
             "delete_foreign_keys": policy.delete_foreign_keys,

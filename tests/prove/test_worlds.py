@@ -10,7 +10,7 @@ from prove.worlds import Outcome, World
 from simple_world import DAY
 
 SEED = 41
-SWEEPS = 100_000 if FULL_SIZE else 4_000
+SWEEPS = 100_000 if FULL_SIZE else 25_000
 LENGTH = (730 if FULL_SIZE else 500) * DAY
 
 

@@ -168,6 +168,8 @@ class ShownAtlas:
         project = world.nature.projects[project_id] if project_id is not None else None
         dark = project is not None and world.clock.now < project.dark_until
         if dark or world.weather.random() < world.fault_chance:
+            if project is not None:
+                project.unclear.append((world.clock.now, world.clock.now + DAY))
             raise TemporaryError(f"GET {call}: 503", call=f"GET {call}", code="503")
         self._date = world.clock.now + world.nature.skew
         return project
@@ -382,7 +384,7 @@ class World:
         if len(project.living()) >= 5:
             return
         gone = sorted({c.name for c in project.clusters} - {c.name for c in project.living()})
-        again = self.random.choice(gone) if gone and self.random.random() < 0.15 else None
+        again = self.random.choice(gone) if gone and self.random.random() < 0.04 else None
         self.nature.add_cluster(project, again)
 
     def _delete(self, project: TrueProject) -> None:
@@ -500,9 +502,9 @@ class World:
         return since
 
     def _patience(self, key: Key, free: datetime) -> timedelta:
-        """How long a free key may wait: two margins of a day, a day to hear of it, and a month where no event told."""
+        """How long a free key may wait: a day's margin each to expire, confirm, be heard of and be read again; a month unheard."""
         missed = any(free - DAY < at <= self.clock.now for p in key.projects for at in self.nature.projects[p].missed)
-        return 3 * DAY + abs(self.nature.skew) + (31 * DAY if missed else timedelta(0))
+        return 4 * DAY + abs(self.nature.skew) + (31 * DAY if missed else timedelta(0))
 
     def _people_look(self) -> None:
         """People vouch for copies when nothing else is left, and have some of the free keys deleted."""
