@@ -21,7 +21,7 @@ from peers.estate import Estate  # noqa: E402 - the same
 from peers.quick_atlas import QuickAtlas, quick_atlas  # noqa: E402 - the same
 
 LATENCY, CONNECTIONS, ROUNDS = 0.060, 8, 5
-CLUSTERS, USUAL = 40, 200
+CLUSTERS, USUAL = 60, 200
 SNAPSHOTS = (50, 200, 500)
 SCRIPT_CLUSTERS = 3
 PROJECTS = (1, 2, 4)

@@ -4,6 +4,7 @@ import json
 import logging
 from base64 import b64encode
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import wraps
 from http import HTTPStatus
 from typing import TypeVar
@@ -21,9 +22,11 @@ from chalicelib.api_bodies import (
     RotationBody,
 )
 from chalicelib.domain.arn import aws_region, principal
+from chalicelib.domain.evidence_page import to_csv, to_html
 from chalicelib.domain.opening import RotationRequest
 from chalicelib.domain.refusals import No, Refusal
 from chalicelib.usecases import show
+from chalicelib.usecases.collect_evidence import collect_evidence
 from chalicelib.usecases.ports import Conflict, OutsideError, TemporaryError
 from chalicelib.usecases.request_deletion import approve_deletion, attest, call_off_deletion, request_deletion
 from chalicelib.usecases.request_rotation import (
@@ -227,6 +230,24 @@ def delete_deletion(deletion_id: str) -> Response:
     return _answer(show.deletion_shape(deletion), HTTPStatus.ACCEPTED)
 
 
+@door("GET", "/v1/projects/{project_id}/evidence")
+def get_evidence(project_id: str) -> Response:
+    """The evidence pack of a project and period, as JSON, CSV or HTML."""
+    form = _query("format") or "json"
+    if form not in _FORMS:
+        raise Refusal(No.INVALID, f"`format` must be one of {', '.join(_FORMS)}")
+    pack = collect_evidence(wiring.outside(), project_id, begin=_moment("from"), end=_moment("to"))
+    content_type, write = _FORMS[form]
+    return Response(write(pack), {"Content-Type": content_type}, int(HTTPStatus.OK))
+
+
+_FORMS: dict[str, tuple[str, Callable[[show.Shape], str]]] = {
+    "json": ("application/json", json.dumps),
+    "csv": ("text/csv; charset=utf-8", to_csv),
+    "html": ("text/html; charset=utf-8", to_html),
+}
+
+
 @routes.route("/v1/webhooks/atlas", methods=["POST"])
 def post_webhook() -> Response:
     """Atlas tells of an alert: authorized by its signature alone, good for no more than a look."""
@@ -317,6 +338,17 @@ def _number(name: str, least: int, most: int, *, otherwise: int | None = None) -
 def _query(name: str) -> str | None:
     given = _request_now().query_params
     return None if given is None else given.get(name)
+
+
+def _moment(name: str) -> datetime | None:
+    given = _query(name)
+    try:
+        moment = datetime.fromisoformat(given) if given else None
+    except ValueError:
+        moment = None
+    if given and moment is None:
+        raise Refusal(No.INVALID, f"`{name}` must be a date or a time in ISO 8601")
+    return moment.replace(tzinfo=moment.tzinfo or UTC) if moment is not None else None
 
 
 def _header(name: str) -> str:

@@ -83,6 +83,11 @@ class FakeTracker:
     def notice(self, notice_id: str) -> Notice | None:
         return self._get("Notice", notice_id)
 
+    def trail(self, subject: str) -> Iterator[AuditEntry]:
+        self._maybe_fail()
+        for place in sorted(place for place in self._trail if place[0] == subject):
+            yield self._trail[place]
+
     def due(self, kind: Due, now: datetime) -> Iterator[tuple[str, ...]]:
         self._maybe_fail()
         waiting = [

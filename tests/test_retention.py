@@ -625,6 +625,17 @@ def test_a_key_sleeps_until_its_last_reason_passes_and_a_month_at_the_most(until
     assert next_sweep_at(replace(KEY, reasons=reasons), NOW) == NOW + wait
 
 
+def test_the_window_of_a_cluster_that_was_paused_during_the_swap_begins_when_it_runs_again():
+    schedule = BackupSchedule(cluster_id=MAIN.cluster_id, restore_window_days=2)
+    seen = with_cluster(cluster=replace(MAIN, point_in_time=True), schedule=schedule)
+    long_ago = replace(KEY, replaced_at=NOW - 30 * DAY, deployed_at=NOW - 30 * DAY, paused_clusters=("p1/main",))
+
+    judged = judge(replace(seen, key=long_ago))
+
+    assert (judged.deployed_at, judged.paused_clusters) == (NOW, ())
+    assert [(r.kind, r.until) for r in judged.reasons] == [("point_in_time", NOW + 2 * DAY + MARGIN)]
+
+
 def test_what_could_not_be_read_is_read_again_tomorrow_however_long_the_rest_lasts():
     reasons = (Reason(kind="unread", text="x"), Reason(kind="snapshots", text="x", until=NOW + 20 * DAY))
 

@@ -5,7 +5,7 @@ from storyteller import SETTINGS_PATH, Tale, telling
 
 from sandbox.atlas import Fault
 
-NAMES = ("asked", "overtaken", "forestalled", "undone", "switched-off", "many")
+NAMES = ("asked", "overtaken", "forestalled", "undone", "switched-off", "many", "removed")
 
 
 class Hands(Tale):
@@ -139,6 +139,23 @@ def test_encryption_switched_off_during_the_deployment_stays_off(hands):
     assert hands.current(name) is None
     assert hands.patches() == before
     assert [one["subject"].rpartition(": ")[2] for one in hands.heard("drift", project_id)] == ["encryption disabled"]
+
+
+def test_the_rotation_of_a_project_that_is_removed_ends_within_a_day_and_its_keys_stay(hands):
+    name, project_id = "removed", hands.projects["removed"]
+    rotation_id = hands.accepted(project_id)
+    hands.wait(minutes=12)
+    hands.atlas.remove_project(project_id)
+
+    hands.wait(hours=26)
+
+    rotation, project = hands.seen(name, rotation_id), hands.project(project_id)
+    assert (rotation["state"], rotation["error"]["code"]) == ("failed", "project_gone")
+    assert (project["banner"], project["open_rotation"]) == (None, None)
+    assert [one["subject"].rpartition(": ")[2] for one in hands.heard("drift", project_id)] == ["project gone"]
+    for key in (rotation["old_key"], rotation["new_key"]):
+        assert hands.state_of(key) == "Enabled"
+        assert not hands.key(key)["safe_to_delete"]
 
 
 def test_no_function_failed(hands):

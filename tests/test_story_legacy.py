@@ -5,14 +5,14 @@ import logging
 
 import pytest
 from moto.sqs.models import sqs_backends
-from storyteller import Tale, policy_for
+from storyteller import SETTINGS_PATH, Tale, policy_for
 
 import app as hall
-from sandbox.atlas import AccessKey
+from sandbox.atlas import AccessKey, Fault
 from sandbox.aws import User
 from sandbox.cast import stage
 
-NAMES = ("first", "second", "unnamed", "elsewhere", "early", "odd")
+NAMES = ("first", "second", "unnamed", "elsewhere", "early", "odd", "returning", "careless")
 UNKNOWN = "canary/wJalrXUtnFEMIK7MDENG"
 NOTHING = {
     "Version": "2012-10-17",
@@ -60,6 +60,12 @@ class Heirs(Tale):
         self.answers.append(answer.body)
         self.queued += self.everything_queued()
         return answer
+
+    def order_refusal(self, project_id):
+        """Have Atlas refuse the next change of a project's settings as if IAM did not know yet."""
+        path = SETTINGS_PATH.format(project_id)
+        fault = Fault("PATCH", path, "status", status=400, code="INVALID_AWS_CREDENTIALS")
+        self.set_up.server.faults.append(fault)
 
     def everything_queued(self):
         queues = sqs_backends[self.world.aws.account]["us-east-1"].queues.values()
@@ -179,6 +185,39 @@ def test_credentials_alone_have_no_way_back(heirs, second):
 
     assert answer.status == 409
     assert "the key did not change" in answer.json()["detail"]
+
+
+def test_the_way_back_to_the_old_key_passes_the_credentials_along(heirs):
+    user, project_id = heirs.user_of("returning"), heirs.projects["returning"]
+    secret = heirs.keep_secret("keyturn/returning", user)
+    rotation_id = heirs.accepted(project_id, credentials_secret=secret)
+    heirs.wait(hours=2)
+
+    answer = heirs.ask("POST", f"/v1/projects/{project_id}/rotations/{rotation_id}/rollback")
+    heirs.wait(hours=2)
+
+    assert answer.status == 202
+    assert heirs.seen("returning", rotation_id)["state"] == "rolled_back"
+    assert heirs.in_settings(project_id) == heirs.old_keys["returning"]
+    assert heirs.settings_of("returning").cmk.access.access_key_id == user.access_key_id
+
+
+def test_a_secret_that_is_gone_at_the_swap_ends_the_rotation_and_the_key_is_taken_back(heirs):
+    project_id = heirs.projects["careless"]
+    secret = heirs.keep_secret("keyturn/careless", heirs.user_of("careless"))
+    heirs.order_refusal(project_id)
+    rotation_id = heirs.accepted(project_id, credentials_secret=secret)
+    heirs.wait(seconds=10)
+    before = heirs.patches()
+    heirs.world.aws.client("secretsmanager").delete_secret(SecretId=secret, ForceDeleteWithoutRecovery=True)
+
+    heirs.wait(hours=25)
+
+    rotation = heirs.seen("careless", rotation_id)
+    assert (rotation["state"], heirs.patches()) == ("failed", before)
+    assert "keyturn/careless does not exist" in rotation["error"]["detail"]
+    assert heirs.in_settings(project_id) == heirs.old_keys["careless"]
+    assert heirs.state_of(rotation["new_key"]) == "PendingDeletion"
 
 
 def test_an_iam_users_project_is_told_to_name_its_secret(heirs):

@@ -796,3 +796,12 @@ def test_an_address_where_nobody_answers_is_a_temporary_error(aws):
 
     with pytest.raises(TemporaryError, match="no answer"):
         DynamoTracker(client, "t").project("p1")
+
+
+def test_the_trail_of_a_subject_is_read_oldest_first_and_holds_nothing_of_others(tracker):
+    later, earlier = audit("second"), replace(audit("first"), at=NOW - timedelta(days=1))
+    tracker.commit(Change(records=(), audit=(later,)))
+    tracker.commit(Change(records=(), audit=(earlier, replace(later, subject="p2"))))
+
+    assert list(tracker.trail("p1")) == [earlier, later]
+    assert list(tracker.trail("nobody")) == []

@@ -123,6 +123,15 @@ class DynamoTracker:
         """One notice."""
         return self._get(f"NOTICE#{notice_id}", "NOTICE", Notice)
 
+    def trail(self, subject: str) -> Iterator[AuditEntry]:
+        """Every entry of the audit trail about one subject, oldest first."""
+        for item in self._query_all(
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": f"AUDIT#{subject}"}},
+            ConsistentRead=True,
+        ):
+            yield _decoded(item, AuditEntry)
+
     def due(self, kind: Due, now: datetime) -> Iterator[tuple[str, ...]]:
         """The names of everything due, longest overdue first."""
         for item in self._query_all(

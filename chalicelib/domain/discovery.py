@@ -16,6 +16,9 @@ from chalicelib.domain.observed import AtlasProject, Encryption, KeyDescription,
 from chalicelib.domain.records import AuditEntry, Key, KeyState, Project
 from chalicelib.domain.reminders import due_at, forget_rungs_ahead, next_reminder_at
 
+PROJECT_GONE = "project_gone"
+"""The drift of a project that its organization lists no more."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:

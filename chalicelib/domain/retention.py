@@ -340,7 +340,7 @@ def still_paused(seen: Evidence) -> tuple[str, ...]:
 
 def judge(seen: Evidence) -> Key:
     """What the key's record says after this sweep; deployment by hand is settled here too."""
-    key = _settle(seen)
+    key = _resume(replace(seen, key=_settle(seen)))
     seen = replace(seen, key=key)
     now = seen.gathered_at
     reasons = reasons_to_keep(seen, now)
@@ -407,6 +407,15 @@ def _settle(seen: Evidence) -> Key:
     if all(look.done for look in looks):
         return replace(key, deployed_at=seen.gathered_at, paused_clusters=paused)
     return replace(key, settled_since=key.settled_since or seen.gathered_at)
+
+
+def _resume(seen: Evidence) -> Key:
+    """A cluster that was paused during the swap and runs again: only now has the change reached it."""
+    key, waiting = seen.key, set(still_paused(seen))
+    alive = {f"{project_id}/{c.cluster.name}" for project_id, c in seen.clusters() if c.alive}
+    if key.deployed_at is None or not (set(key.paused_clusters) - waiting) & alive:
+        return key
+    return replace(key, deployed_at=seen.gathered_at)
 
 
 def next_sweep_at(key: Key, now: datetime) -> datetime | None:

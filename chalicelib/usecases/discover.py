@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
+from chalicelib.domain.discovery import PROJECT_GONE
 from chalicelib.domain.records import Change, Project
 from chalicelib.domain.wording import drift
 from chalicelib.usecases.looking import discover_project
@@ -38,16 +39,16 @@ def discover_all(outside: Outside) -> int:
 
 def _notice_the_gone(outside: Outside, organization: str, listed: set[str]) -> None:
     for project in _fleet(outside):
-        if project.organization != organization or project.project_id in listed or "project_gone" in project.drift:
+        if project.organization != organization or project.project_id in listed or PROJECT_GONE in project.drift:
             continue
         now = outside.now()
         gone = replace(
             project,
-            drift=(*project.drift, "project_gone"),
+            drift=(*project.drift, PROJECT_GONE),
             not_covered_because="the project is gone from its Atlas organization",
             next_reminder_at=None,
         )
-        notice = drift(gone, "project_gone", "it is gone from its Atlas organization; its keys stay tracked.", now)
+        notice = drift(gone, PROJECT_GONE, "it is gone from its Atlas organization; its keys stay tracked.", now)
         try:
             outside.tracker.commit(Change(records=(gone,), notices=(notice,)))
         except Conflict:

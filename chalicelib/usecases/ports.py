@@ -33,7 +33,7 @@ from chalicelib.domain.observed import (
     Snapshot,
 )
 from chalicelib.domain.opening import RotationRequest
-from chalicelib.domain.records import Change, Check, Deletion, Key, Notice, Project, Proof, Rotation
+from chalicelib.domain.records import AuditEntry, Change, Check, Deletion, Key, Notice, Project, Proof, Rotation
 
 
 class OutsideError(Exception):
@@ -289,6 +289,10 @@ class Tracker(Protocol):
 
     def notice(self, notice_id: str) -> Notice | None:
         """One notice."""
+        ...
+
+    def trail(self, subject: str) -> Iterator[AuditEntry]:
+        """Every entry of the audit trail about one subject, oldest first."""
         ...
 
     def due(self, kind: Due, now: datetime) -> Iterator[tuple[str, ...]]:

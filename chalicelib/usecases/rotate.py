@@ -13,6 +13,7 @@ from math import ceil
 
 from chalicelib.domain.alarm import probe
 from chalicelib.domain.arn import KeyArn
+from chalicelib.domain.discovery import PROJECT_GONE
 from chalicelib.domain.records import (
     AuditEntry,
     Change,
@@ -33,7 +34,7 @@ from chalicelib.usecases.rotating.deploy import await_deployment, await_return
 from chalicelib.usecases.rotating.prepare import prepare_key
 from chalicelib.usecases.rotating.renew import renew_key
 from chalicelib.usecases.rotating.swap import swap_back, swap_key
-from chalicelib.usecases.rotating.tidy import ENDED_EARLY, abandoned_key, look_for_a_key, may_have_left_a_key
+from chalicelib.usecases.rotating.tidy import ENDED_EARLY, abandoned_key, left_key, look_for_a_key, may_have_left_a_key
 from chalicelib.usecases.rotating.work import AT_ONCE, Outcome, Sight, Work, audit, put_off, refuse
 
 _log = logging.getLogger(__name__)
@@ -146,9 +147,15 @@ def _wait_out(work: Work, problem: TemporaryError) -> Outcome:
 
 
 def _stop(work: Work, problem: PermanentError) -> Outcome:
-    """Before the swap the rotation fails, with the old key in place; once it may be on its way, it only waits."""
+    """Before the swap the rotation fails, with the old key in place; once it may be on its way, it only waits.
+
+    What is gone with its whole project is waited for no longer.
+    """
     rotation = _as_last_saved(work)
     work = replace(work, rotation=rotation)
+    if PROJECT_GONE in work.project.drift and not rotation.state.terminal:
+        gone = Problem(code=PROJECT_GONE, detail=f"the project is gone from its organization: {problem.message}")
+        return refuse(work, gone, *abandoned_key(work), *left_key(work))
     if rotation.patch_sent_at is not None or rotation.swapped_at is not None:
         return Outcome(
             rotation=replace(rotation, attempts=rotation.attempts + 1, waiting_for=(problem.message,)),

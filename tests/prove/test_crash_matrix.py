@@ -56,6 +56,7 @@ class Count:
 
     def check(self) -> None:
         survived = self.histories - len(self.broken)
+        TOTAL.update(histories=self.histories, faults_injected=self.faults, survived=survived)
         tell(
             crash_matrix=self.about,
             journey=str(self.journey).replace("_", " "),
@@ -67,6 +68,15 @@ class Count:
         )
         assert self.histories > 0
         assert self.broken == {}
+
+
+TOTAL: Counter[str] = Counter()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _total():
+    yield
+    tell(crash_matrix="in all", **TOTAL, seed=str(SEED))
 
 
 def how_far(journey: Journey) -> Fate:

@@ -78,7 +78,7 @@ class Outcome:
 
         def answer(*_):
             if next(left, None) is not None:
-                raise self.answer
+                raise self.answer.with_traceback(None)  # else it would keep every history that it ever went through
 
         if self.before:
             world.atlas.before_swap = answer
@@ -144,9 +144,8 @@ LATENCIES = (NONE, SECOND, 7 * SECOND)
 
 
 def deaths_to_die(deadly: Iterable, outcome: Outcome, way, latency: timedelta) -> list:
-    """At full size every death where calls take a second, and some with other latencies; else a few."""
-    everything = list(deadly)
-    most = len(everything) if FULL_SIZE and latency == SECOND else 30 if FULL_SIZE else 3
+    """Some deaths, drawn by the seed: most where calls take a second."""
+    everything, most = list(deadly), (40 if latency == SECOND else 12) if FULL_SIZE else 3
     return Random(f"{SEED} {outcome.name} {way.__name__} {latency}").sample(everything, min(most, len(everything)))
 
 

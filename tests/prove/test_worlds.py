@@ -1,6 +1,8 @@
 """Two virtual years of random fleets: a key is never called free too early, nor kept for long when it is free."""
 
+import logging
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -10,7 +12,7 @@ from prove.worlds import Outcome, World
 from simple_world import DAY
 
 SEED = 41
-SWEEPS = 100_000 if FULL_SIZE else 25_000
+SWEEPS = 100_000 if FULL_SIZE else 5_000
 LENGTH = (730 if FULL_SIZE else 500) * DAY
 
 
@@ -31,7 +33,13 @@ class Fleets:
 
 
 @pytest.fixture(scope="module")
-def fleets() -> Fleets:
+def fleets() -> Iterator[Fleets]:
+    logging.disable(logging.CRITICAL)
+    yield live_through_them()
+    logging.disable(logging.NOTSET)
+
+
+def live_through_them() -> Fleets:
     lived = Fleets()
     seed = SEED
     while lived.sweeps < SWEEPS:

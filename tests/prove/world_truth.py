@@ -139,7 +139,7 @@ class TrueProject:
     missed: list[datetime] = field(default_factory=list)
     """When something happened that no event will ever tell."""
     unclear: list[tuple[datetime, datetime]] = field(default_factory=list)
-    """When nobody could prove anything: Atlas did not answer (it is asked again a day later), a failed snapshot showed no key, a name belonged to two."""
+    """When nothing can be proved: for a day after no answer, with a failed snapshot of no key, one name for two."""
     dark_until: datetime = START
 
     def two_names(self, name: str) -> bool:

@@ -502,7 +502,7 @@ class World:
         return since
 
     def _patience(self, key: Key, free: datetime) -> timedelta:
-        """How long a free key may wait: a day's margin each to expire, confirm, be heard of and be read again; a month unheard."""
+        """A day each to expire, to be confirmed, to be heard of and to be read again; a month where no event told."""
         missed = any(free - DAY < at <= self.clock.now for p in key.projects for at in self.nature.projects[p].missed)
         return 4 * DAY + abs(self.nature.skew) + (31 * DAY if missed else timedelta(0))
 
@@ -556,7 +556,7 @@ class World:
 
 
 def _named(thing: object) -> str:
-    return type(thing).__name__ if not isinstance(thing, tuple) else str(thing[0])
+    return type(thing).__name__ if not isinstance(thing, tuple) else f"{_named(thing[0])} and {_named(thing[1])}"
 
 
 def _full_hour(moment: datetime) -> datetime:

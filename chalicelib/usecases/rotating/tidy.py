@@ -24,6 +24,12 @@ def abandoned_key(work: Work) -> tuple[Record, ...]:
     return (replace(known, next_sweep_at=work.now),) if known is not None and swept else ()
 
 
+def left_key(work: Work) -> tuple[Record, ...]:
+    """The old key of a rotation that ends after its swap without having been deployed: swept from now on."""
+    old = work.outside.tracker.key(work.rotation.old_key)
+    return (replace(old, next_sweep_at=work.now),) if old is not None and old.state is KeyState.RETIRING else ()
+
+
 def may_have_left_a_key(rotation: Rotation) -> bool:
     """Whether a key may have been made that the rotation does not know."""
     return rotation.creation_begun_at is not None and rotation.new_key is None
