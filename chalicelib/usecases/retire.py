@@ -162,6 +162,7 @@ def _call_off(work: Work, _: Decision) -> Deletion:
 def _rescue(work: Work, decision: Decision) -> Deletion:
     touched = kms_was_touched(work.deletion)
     if touched:
+        work = _claim(work)
         _bring_back(work)
     ended = end(work.deletion, Event.NEED_FOUND, work.now)
 
@@ -171,6 +172,13 @@ def _rescue(work: Work, decision: Decision) -> Deletion:
     key = give_back(work.key, work.now, decision.reasons)
     why = "; ".join(reason.text for reason in decision.reasons)
     return _record(work, ended, key, telling, "need found, key kept", why=why)
+
+
+def _claim(work: Work) -> Work:
+    """Hold the deletion as it was read: KMS may show what another process has just done with a newer record."""
+    claimed = replace(work.deletion, next_look_at=work.now + TROUBLE_WAITS)
+    work.outside.tracker.commit(Change(records=(claimed,)))
+    return replace(work, deletion=_saved(claimed))
 
 
 def _bring_back(work: Work) -> None:

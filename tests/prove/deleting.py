@@ -1,13 +1,14 @@
-"""A key on its way out on the fakes of the ports, watched: what reaches KMS is held against the records of that moment."""
+"""A key on its way out on the fakes of the ports: what reaches KMS is held against the records of that moment."""
 
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
 
 from fake_atlas import PROJECT, FakeAtlas, a_cluster, a_restore, a_snapshot, some_settings
-from prove.turmoil import Exposed, Fault, Weather
 from simple_world import ACCOUNT, ANNA, DAY, HOUR, REGION, START, Killed, World, a_world, old_key
 
 from chalicelib.domain.arn import KeyArn, principal
@@ -15,7 +16,7 @@ from chalicelib.domain.key_life import take_up
 from chalicelib.domain.observed import BackupSchedule, KeyStatus
 from chalicelib.domain.records import Deletion, Key, KeyState
 from chalicelib.domain.retirement import FRESH
-from chalicelib.usecases.ports import Due, Outside
+from chalicelib.usecases.ports import Due, Outside, OutsideError, TemporaryError
 from chalicelib.usecases.request_deletion import approve_deletion, request_deletion
 from chalicelib.usecases.retire import advance_deletion, advance_deletions
 from chalicelib.usecases.sweep import sweep_key
@@ -23,6 +24,45 @@ from chalicelib.usecases.sweep import sweep_key
 BERT = f"arn:aws:iam::{ACCOUNT}:user/bert"
 TAKES_AWAY = frozenset({"keys.disable", "keys.schedule_deletion"})
 MARKS = {"keys.disable": "disabling the key", "keys.schedule_deletion": "scheduling the key's deletion"}
+
+
+class Fault(StrEnum):
+    """What befalls one call."""
+
+    BUSY = "nothing done, try later"
+    LOST = "done, but the answer is lost"
+    DIES_BEFORE = "the process dies before it"
+    DIES_AFTER = "the process dies after it"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """A port of which every call is told to `reached`, and may be struck."""
+
+    port: object
+    name: str
+    reached: Callable[[str, dict], Fault | None]
+
+    def __getattr__(self, name: str) -> Any:
+        there = getattr(self.port, name)
+        if not callable(there):
+            return there
+        called = f"{self.name}.{name}"
+
+        def call(*args, **named):
+            fault = self.reached(called, named)
+            if fault is Fault.DIES_BEFORE:
+                raise Killed(called)
+            if fault is Fault.BUSY:
+                raise TemporaryError(f"{called}: busy", call=called)
+            answer = there(*args, **named)
+            if fault is Fault.DIES_AFTER:
+                raise Killed(called)
+            if fault is Fault.LOST:
+                raise TemporaryError(f"{called}: the answer is lost", call=called)
+            return answer
+
+        return call
 
 
 class SkewedAtlas(FakeAtlas):
@@ -45,8 +85,11 @@ class Leaving:
 
     world: World
     key: KeyArn
-    weather: Weather = field(default_factory=Weather)
+    fault: tuple[int, Fault] | None = None
+    """The number of a call, as `calls` counts them, and what befalls it."""
     unproved: list[str] = field(default_factory=list)
+    taken_away: list[str] = field(default_factory=list)
+    """The calls that truly reached KMS and take the key away."""
     calls: list[str] = field(default_factory=list)
     happens: tuple[int, Callable[[], None]] | None = None
     happened_at: int | None = None
@@ -61,17 +104,21 @@ class Leaving:
             keys=lambda region, role: self._exposed(outside.keys(region, role), "keys"),
         )
 
-    def _exposed(self, port: object, name: str) -> Exposed:
-        return Exposed(port=port, name=name, weather=self.weather, reaches=self._reached, answered=lambda *_: None)
+    def _exposed(self, port: object, name: str) -> Watched:
+        return Watched(port=port, name=name, reached=self._reached)
 
-    def _reached(self, call: str, args: tuple, named: dict) -> None:
-        if self.happens is not None and len(self.calls) == self.happens[0]:
+    def _reached(self, call: str, named: dict) -> Fault | None:
+        number = len(self.calls)
+        if self.happens is not None and number == self.happens[0]:
             _, do = self.happens
-            self.happens, self.happened_at = None, len(self.calls)
+            self.happens, self.happened_at = None, number
             do()
         self.calls.append(call)
-        if call in TAKES_AWAY:
+        fault = self.fault[1] if self.fault is not None and self.fault[0] == number else None
+        if call in TAKES_AWAY and fault not in {Fault.BUSY, Fault.DIES_BEFORE}:
             self._judge(call, named)
+            self.taken_away.append(call)
+        return fault
 
     def _judge(self, call: str, named: dict) -> None:
         tracker, now = self.world.tracker, self.world.now
@@ -109,12 +156,8 @@ class Leaving:
     def status(self) -> KeyStatus:
         return self.world.keys._description(self.key).status
 
-    @property
-    def taken_away(self) -> list[str]:
-        return [call for call in self.calls if call in TAKES_AWAY]
-
     def request(self, who: str = ANNA) -> Deletion:
-        asked = {"account": None, "region": None, "requester": who, "reason": "old"}
+        asked = {"account": self.key.account, "region": None, "requester": who, "reason": "old"}
         return request_deletion(self.world.outside, self.key.key_id, **asked)
 
     def approve(self, who: str = BERT) -> Deletion:
@@ -123,7 +166,7 @@ class Leaving:
 
     def look(self) -> None:
         """One scheduled look, under the weather."""
-        with suppress(Killed, ExceptionGroup):
+        with suppress(Killed, OutsideError, ExceptionGroup):
             advance_deletions(self.watched)
 
     def deliver_again(self) -> None:
@@ -212,6 +255,7 @@ def in_quarantine() -> Leaving:
     while leaving.deletion.state == "quarantined" and leaving.world.now < leaving.deletion.quarantined_at + 7 * DAY:
         leaving.world.wait(HOUR)
     leaving.calls.clear()
+    leaving.taken_away.clear()
     return leaving
 
 
@@ -220,6 +264,7 @@ def approved() -> Leaving:
     leaving = a_free_key()
     leaving.approve()
     leaving.calls.clear()
+    leaving.taken_away.clear()
     return leaving
 
 

@@ -18,8 +18,8 @@ from chalicelib.usecases.request_rotation import cancel_rotation, roll_back_rota
 from chalicelib.usecases.rotate import advance_woken
 
 GRANTS = a_policy_for(ROLE_ARN)
-STRIDE = 1 if FULL_SIZE else 2
-"""Every call, or every second one."""
+SO_LONG = 20 * MINUTE if FULL_SIZE else MINUTE
+"""Until when trouble may begin: until the first looks at the deployment, or until the settings are changed."""
 
 
 def begin(**asked: object) -> tuple[Trial, Rotation]:
@@ -31,11 +31,11 @@ def begin(**asked: object) -> tuple[Trial, Rotation]:
 
 
 def calls_of(**asked: object) -> Iterator[int]:
-    """The numbers of the outside calls that such a rotation makes until it settles."""
+    """The numbers of the outside calls that such a rotation makes in so long a time."""
     trial, _ = begin(**asked)
     before = trial.weather.calls
-    trial.run(20 * MINUTE)
-    yield from range(0, trial.weather.calls - before, STRIDE)
+    trial.run(SO_LONG)
+    yield from range(trial.weather.calls - before)
 
 
 def through(trial: Trial, rotation: Rotation, *, made: int = 1, swaps: int = 1) -> None:
@@ -199,6 +199,36 @@ def a_key_changed_by_hand_before_the_swap() -> None:
     tidy(trial)
 
 
+def a_key_changed_by_hand_while_kms_is_slow() -> None:
+    """What was seen before KMS took its time is looked at again before anything is sent on its strength."""
+    trial, rotation = begin()
+    by_hand = trial.keys.add(policy=GRANTS)
+
+    def be_slow() -> None:
+        trial.now += 30 * SECOND
+        trial.atlas.set_by_hand(trial.projects[0], key=str(by_hand))
+
+    trial.weather.strike_at("keys.name", be_slow)
+    trial.run(HOUR)
+    assert trial.rotation(rotation).error.code == "key_changed_by_hand"
+    assert current(trial) == by_hand
+    tidy(trial)
+
+
+def a_slow_kms() -> None:
+    """A look that has grown old costs one more look, and no waiting."""
+    trial, rotation = begin()
+
+    def be_slow() -> None:
+        trial.now += 15 * SECOND
+
+    trial.weather.strike_at("keys.name", be_slow)
+    trial.run(MINUTE)
+    assert trial.rotation(rotation).state is State.DEPLOYING
+    trial.run(2 * HOUR)
+    through(trial, rotation)
+
+
 def a_brought_key_of_a_rotation_that_is_given_up() -> None:
     """Compensation takes back what was made, never what was brought."""
     trial, rotation = _while_iam_catches_up(
@@ -336,10 +366,10 @@ def a_cluster_that_is_paused_during_the_swap() -> None:
 
 def trouble_that_lasts_for_hours() -> None:
     """What was parked wakes by itself from the time index, though every message is lost."""
-    for broken in ("atlas.settings", "keys.create", "atlas.clusters", "owner.swap_key"):
+    for broken, hours in (("atlas.settings", 5), ("keys.create", 5), ("atlas.clusters", 5), ("owner.swap_key", 1)):
         trial, rotation = begin()
         trial.weather.broken = lambda call, _, broken=broken: Fault.BUSY if call == broken else None
-        trial.run(5 * HOUR)
+        trial.run(hours * HOUR)
         trial.weather.broken = lambda _call, _args: None
         trial.run(4 * HOUR)
         assert trial.rotation(rotation).state is State.DEPLOYED, (broken, trial.rotation(rotation))
@@ -365,6 +395,8 @@ SCENARIOS: tuple[Callable[[], None], ...] = (
     iam_that_catches_up_late,
     a_current_key_that_becomes_invalid_before_the_swap,
     a_key_changed_by_hand_before_the_swap,
+    a_key_changed_by_hand_while_kms_is_slow,
+    a_slow_kms,
     a_brought_key_of_a_rotation_that_is_given_up,
     a_made_key_of_a_rotation_that_is_given_up,
     a_death_after_the_creation_and_a_cancellation,

@@ -204,6 +204,7 @@ VARIANTS = (
         wrong="opens a second rotation beside an open one",
         made_by=((request_rotation, "open_rotation", opens_a_second),),
     ),
+    Variant(wrong="acts on a look that has grown old", made_by=((work, "FRESH", timedelta(hours=1)),)),
     Variant(wrong="leaves no trail", made_by=((rotate, "_trail", lambda *_: ()),)),
     Variant(wrong="parks for ever", made_by=((rotate, "_wait_out", parks_for_ever),)),
     Variant(wrong="answers every copy of a message", made_by=((rotate, "_rests", answers_every_message),)),

@@ -487,17 +487,18 @@ class World:
         elif key.safe_since == self.clock.now:
             free = self.nature.needs.free_since.get(key.arn.key_id, key.replaced_at)
             wait = self.clock.now - self._provable_since(key, free)
-            if self.outcome.waits.setdefault((key.arn.key_id, free), max(wait, timedelta(0))) > self._patience(
-                key, free
-            ):
+            first = (key.arn.key_id, free) not in self.outcome.waits
+            self.outcome.waits.setdefault((key.arn.key_id, free), max(wait, timedelta(0)))
+            if first and wait > self._patience(key, free):
                 self.outcome.late.append(f"seed {self.seed}, {self.clock.now}, {key.arn.key_id}: free since {free}")
 
     def _provable_since(self, key: Key, free: datetime) -> datetime:
-        """Since when all that a sweep can see has said so, for the day that a second one has to confirm."""
-        since = max(free, key.attested_at or free)
+        """Since when all that can be seen has said so: copies cannot, and count for as long as they may live."""
+        copies = (c.copies_until - DAY for c in key.clusters if c.copies_until is not None)
+        since = max((free, key.attested_at or free, *copies))
         unclear = (span for p in key.projects for span in self.nature.projects[p].unclear)
         for begin, end in sorted(unclear):
-            if begin < since + DAY and end > since:
+            if begin < since + 3 * DAY and end > since:
                 since = end
         return since
 
