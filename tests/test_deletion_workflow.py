@@ -537,6 +537,23 @@ def _refuse_state(change, state):
         raise CRASH
 
 
+def test_what_another_delivery_has_just_scheduled_is_not_taken_for_a_strangers_hand(world):
+    deletion_id = world.quarantined()
+    world.now = world.memory.deletion(deletion_id).quarantined_at + 7 * DAY
+    describe = world.kms.describe
+
+    def described_after_the_other(arn):
+        world.kms.describe = describe
+        world.look()
+        return describe(arn)
+
+    world.kms.describe = described_after_the_other
+
+    world.look()
+
+    assert (world.state(deletion_id), world.kms.status) == (DeletionState.SCHEDULED, KeyStatus.PENDING_DELETION)
+
+
 def test_a_verdict_that_somebody_changes_meanwhile_stops_the_call(world):
     deletion_id = world.approved()
 

@@ -636,6 +636,13 @@ def test_the_window_of_a_cluster_that_was_paused_during_the_swap_begins_when_it_
     assert [(r.kind, r.until) for r in judged.reasons] == [("point_in_time", NOW + 2 * DAY + MARGIN)]
 
 
+def test_a_key_that_one_project_still_uses_is_not_looked_at_as_if_it_were_being_deployed():
+    deploying, current = Reason(kind="deploying", text="x"), Reason(kind="current", text="x")
+
+    assert next_sweep_at(replace(KEY, reasons=(deploying,)), NOW) == NOW + SOAK
+    assert next_sweep_at(replace(KEY, reasons=(deploying, current)), NOW) == NOW + LOOK_AGAIN
+
+
 def test_what_could_not_be_read_is_read_again_tomorrow_however_long_the_rest_lasts():
     reasons = (Reason(kind="unread", text="x"), Reason(kind="snapshots", text="x", until=NOW + 20 * DAY))
 

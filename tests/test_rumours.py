@@ -4,10 +4,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from fake_atlas import a_key
+from fake_atlas import a_key, an_event
 
-from chalicelib.domain.records import Key, KeyState
-from chalicelib.domain.rumours import EVENTS, OVERLAP, asleep, listen_since, wake
+from chalicelib.domain.records import ClusterTally, Key, KeyState, Reason
+from chalicelib.domain.rumours import EVENTS, OVERLAP, asleep, concerning, listen_since, wake
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 DAY, HOUR, SECOND = timedelta(days=1), timedelta(hours=1), timedelta(seconds=1)
@@ -102,3 +102,113 @@ def test_events_change_nothing_of_a_verdict_and_never_put_a_look_off(events):
 def test_every_kind_of_event_is_asked_for_once_in_one_call():
     assert len(set(EVENTS)) == len(EVENTS)
     assert {"CPS_SNAPSHOT_RETENTION_MODIFIED_AUDIT", "CLUSTER_CREATED"} <= set(EVENTS)
+
+
+MAIN = ClusterTally(project_id="p1", cluster="main", cluster_id="c1", snapshots=3)
+HELD = replace(
+    SLEEPING,
+    safe_since=None,
+    clean_since=None,
+    clusters=(MAIN, replace(MAIN, cluster="side", snapshots=0)),
+    reasons=(Reason(kind="snapshots", text="3", project_id="p1", cluster="main", until=NOW + 20 * DAY),),
+)
+
+
+@pytest.mark.parametrize("cluster", [None, "main"])
+@pytest.mark.parametrize("kind", ["CLUSTER_DELETED", "CPS_SNAPSHOT_DELETED_AUDIT", "CPS_DATA_PROTECTION_UPDATED"])
+def test_a_key_that_is_held_hears_what_may_let_it_go_earlier(kind, cluster):
+    assert concerning([an_event(type=kind, at=NOW, cluster=cluster)], HELD, NOW) == (NOW,)
+
+
+@pytest.mark.parametrize(
+    ("kind", "cluster"),
+    [
+        ("CPS_SNAPSHOT_DELETED_AUDIT", "side"),
+        ("CLUSTER_DELETED", "another"),
+        ("CLUSTER_CREATED", "main"),
+        ("CPS_RESTORE_REQUESTED_AUDIT", "main"),
+        ("ENCRYPTION_AT_REST_CONFIGURATION_UPDATED", None),
+    ],
+)
+def test_a_key_that_is_held_sleeps_through_what_can_only_hold_it_longer_or_happens_elsewhere(kind, cluster):
+    assert concerning([an_event(type=kind, at=NOW, cluster=cluster)], HELD, NOW) == ()
+
+
+@pytest.mark.parametrize("until", [None, NOW])
+@pytest.mark.parametrize("kind", EVENTS)
+def test_a_key_that_nothing_holds_for_longer_hears_everything(kind, until):
+    reasons = tuple(replace(reason, until=until) for reason in HELD.reasons)
+
+    for key in (SLEEPING, replace(HELD, reasons=reasons)):
+        assert concerning([an_event(type=kind, at=NOW, cluster="main")], key, NOW) == (NOW,)
+
+
+def test_a_free_key_sleeps_through_what_happens_where_it_has_no_snapshot_but_not_where_nobody_looked():
+    free = replace(SLEEPING, clusters=(replace(MAIN, snapshots=0),))
+    heard = [an_event(type="CLUSTER_CREATED", at=NOW, cluster="new"), an_event(type="CLUSTER_DELETED", cluster="main")]
+
+    assert concerning(heard, free, NOW) == (NOW,)
+
+
+def a_tally(cluster: str, snapshots: int) -> ClusterTally:
+    return ClusterTally(project_id="p1", cluster=cluster, cluster_id=cluster, snapshots=snapshots)
+
+
+def an_expiry(days: int, cluster: str = "main") -> Reason:
+    return Reason(kind="snapshots", text="x", project_id="p1", cluster=cluster, until=NOW + days * DAY)
+
+
+HELD = replace(SLEEPING, safe_since=None, reasons=(an_expiry(20),), clusters=(a_tally("main", 3), a_tally("side", 0)))
+FREE = replace(SLEEPING, clusters=(a_tally("main", 0), a_tally("side", 0)))
+DELETED, CREATED = "CPS_SNAPSHOT_DELETED_AUDIT", "CLUSTER_CREATED"
+
+
+@pytest.mark.parametrize("kind", EVENTS)
+@pytest.mark.parametrize("key", [HELD, FREE], ids=["held", "free"])
+def test_every_kind_of_event_concerns_some_key_at_its_own_moment(kind, key):
+    events = [an_event(1, type=kind, at=NOW - HOUR, cluster=None)]
+    adds = kind in {
+        "CLUSTER_CREATED",
+        "CPS_RESTORE_REQUESTED_AUDIT",
+        "ENCRYPTION_AT_REST_CONFIGURATION_UPDATED",
+        "ENCRYPTION_AT_REST_CONFIG_NO_LONGER_VALID",
+    }
+
+    heard = concerning(events, key, NOW)
+
+    assert heard == (() if key is HELD and adds else (NOW - HOUR,))
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "cluster", "concerned"),
+    [
+        (HELD, DELETED, "main", True),
+        (HELD, DELETED, None, True),
+        (HELD, DELETED, "side", False),
+        (HELD, CREATED, "main", False),
+        (HELD, CREATED, None, False),
+        (FREE, CREATED, "new", True),
+        (FREE, CREATED, None, True),
+        (FREE, DELETED, "side", False),
+        (replace(FREE, clusters=(a_tally("main", 1),)), DELETED, "main", True),
+        (replace(HELD, reasons=(an_expiry(-1),)), CREATED, "new", True),
+        (replace(HELD, reasons=(an_expiry(0),)), CREATED, "new", True),
+        (replace(HELD, reasons=(replace(an_expiry(1), until=None),)), CREATED, "new", True),
+        (replace(HELD, reasons=(replace(an_expiry(1), until=None), an_expiry(2))), CREATED, "new", False),
+        (replace(HELD, reasons=(an_expiry(1, "side"), an_expiry(2))), DELETED, "side", True),
+    ],
+)
+def test_an_event_concerns_a_key_where_it_may_change_what_the_last_sweep_found(key, kind, cluster, concerned):
+    events = [an_event(1, type=kind, at=NOW - HOUR, cluster=cluster)]
+
+    assert bool(concerning(events, key, NOW)) is concerned
+
+
+def test_of_many_events_those_that_concern_the_key_are_kept_with_their_moments():
+    events = [
+        an_event(1, type=DELETED, at=NOW - 3 * HOUR, cluster="main"),
+        an_event(2, type=DELETED, at=NOW - 2 * HOUR, cluster="side"),
+        an_event(3, type=DELETED, at=NOW - HOUR, cluster="main"),
+    ]
+
+    assert concerning(events, HELD, NOW) == (NOW - 3 * HOUR, NOW - HOUR)

@@ -258,6 +258,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def discover(self):
         """What an undisturbed look has seen is what the tracker says; an open rotation may be ahead of it."""
+        self.trial.run(SECOND)  # two looks at one instant would give their news one name
         before = self.trial.weather.faults + FIGURES["overtaken"]
         undisturbed = self.trial.discover() and before == self.trial.weather.faults + FIGURES["overtaken"]
         for project_id in self.there:

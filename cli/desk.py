@@ -1,0 +1,104 @@
+"""Where a command is worked at: the client, the screen, and what every command is told by its options."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from time import sleep
+from typing import Any
+
+from rich.console import Console
+
+from cli.client import Client
+from cli.failures import Failure, Refused
+from cli.pictures import Picture
+from cli.place import find_place
+from cli.signing import Signer
+
+_PIPED_WIDTH = 160
+
+
+def _now() -> datetime:
+    return datetime.now(tz=UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """The clock on the wall and how to wait; tests bring their own."""
+
+    now: Callable[[], datetime] = _now
+    sleep: Callable[[float], None] = sleep
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """One command's work."""
+
+    client: Client
+    as_json: bool
+    around: Surroundings
+    out: Console = field(default_factory=lambda: screen())
+
+    @property
+    def now(self) -> datetime:
+        """The time now."""
+        return self.around.now()
+
+    def show(self, shape: dict[str, Any], draw: Callable[[dict[str, Any], datetime], Picture]) -> None:
+        """Print a shape: as it is with --json, else as a picture."""
+        if self.as_json:
+            self.print_json(shape)
+        else:
+            self.out.print(draw(shape, self.now))
+
+    def print_json(self, shape: dict[str, Any]) -> None:
+        """Print a shape as JSON."""
+        print(json.dumps(shape, indent=2))
+
+    def say(self, picture: Picture) -> None:
+        """Print something for people alone."""
+        if not self.as_json:
+            self.out.print(picture)
+
+
+def screen(*, errors: bool = False) -> Console:
+    """The terminal; what is piped elsewhere gets long lines, and never colours."""
+    file = sys.stderr if errors else sys.stdout
+    console = Console(file=file, highlight=False, markup=False, emoji=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _PIPED_WIDTH
+    return console
+
+
+@contextmanager
+def open_desk(
+    *, endpoint: str | None, profile: str | None, region: str | None, as_json: bool, around: Surroundings | None
+) -> Iterator[Desk]:
+    """Set a desk up; a Failure raised at it ends the command, told on stderr and, with --json, as JSON on stdout."""
+    settled = around or Surroundings()
+    try:
+        place = find_place(endpoint)
+        client = Client(place, Signer(profile, region or place.region), settled.sleep)
+        try:
+            yield Desk(client=client, as_json=as_json, around=settled)
+        finally:
+            client.close()
+    except Failure as failure:
+        tell(failure, as_json=as_json)
+        raise SystemExit(failure.exit_code) from failure
+
+
+def tell(failure: Failure, *, as_json: bool) -> None:
+    """Tell a failure: words on stderr, and what the API said unchanged on stdout for those who read JSON."""
+    if as_json and failure.document is not None:
+        print(json.dumps(failure.document, indent=2))
+    screen(errors=True).print(_styled(failure), soft_wrap=True)
+
+
+def _styled(failure: Failure) -> Picture:
+    from cli.pictures import BAD, WARN, said
+
+    return said(failure.text, WARN if isinstance(failure, Refused) else BAD)

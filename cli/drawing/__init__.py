@@ -1,0 +1,1 @@
+"""The API's shapes as pictures for people, one file per noun."""
