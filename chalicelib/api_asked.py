@@ -62,7 +62,8 @@ def page() -> tuple[str | None, int]:
 
 def number(name: str, least: int, most: int, *, otherwise: int | None = None) -> int:
     """A whole number of the query."""
-    given = query(name) or str(otherwise)
+    found = query(name)
+    given = found if found is not None else str(otherwise)
     wanted = int(given) if given.isascii() and given.isdigit() and len(given) < 10 else least - 1  # noqa: PLR2004 - digits
     if not least <= wanted <= most:
         raise Refusal(No.INVALID, f"`{name}` must be a whole number from {least} to {most}")
@@ -78,11 +79,13 @@ def query(name: str) -> str | None:
 def moment(name: str) -> datetime | None:
     """A day or a time of the query, in UTC."""
     given = query(name)
+    if given is None:
+        return None
     try:
-        at = datetime.fromisoformat(given) if given else None
+        at = datetime.fromisoformat(given)
     except ValueError:
         raise Refusal(No.INVALID, f"`{name}` must be a date or a time in ISO 8601") from None
-    return in_utc(name, at.replace(tzinfo=at.tzinfo or UTC)) if at is not None else None
+    return in_utc(name, at.replace(tzinfo=at.tzinfo or UTC))
 
 
 def in_utc(name: str, at: datetime) -> datetime:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from chalice.app import IAMAuthorizer, Response
@@ -19,6 +19,7 @@ from chalicelib.usecases.ports import OutsideError
 
 Shape = dict[str, Any]
 View = Callable[..., Response | Shape]
+Opened = TypeVar("Opened", bound=View)
 
 _iam = IAMAuthorizer()
 _log = logging.getLogger(__name__)
@@ -46,10 +47,10 @@ DOORS: list[Door] = []
 """Every operation that IAM guards, in the order of the code."""
 
 
-def door(method: str, path: str, **about: Any) -> Callable[[View], View]:  # noqa: ANN401 - the fields of Door
+def door(method: str, path: str, **about: Any) -> Callable[[Opened], Opened]:  # noqa: ANN401 - the fields of Door
     """Open a route to callers that IAM lets in; `about` holds the other fields of Door."""
 
-    def open_door(view: View) -> View:
+    def open_door(view: Opened) -> Opened:
         opened = Door(method=method, path=path, view=view, **about)
         DOORS.append(opened)
 

@@ -15,8 +15,14 @@ DEFAULTS: dict[str, str] = {
     "EVENT_BUS_NAME": "default",
     "PREVIEW_FUNCTION": "",
     "HEAR_FUNCTION": "",
+    "VIEWERS": "",
+    "OPERATORS": "",
+    "APPROVERS": "",
 }
-"""Every setting with its default; an empty default means that there is none and the stack must set it."""
+"""Every setting with its default; an empty default means that there is none and the stack must set it.
+
+The lists of people alone may stay empty: then nobody is named, and IAM's leave is enough.
+"""
 
 VERSION = "0.1.0"
 
@@ -41,6 +47,11 @@ class Settings:
     def atlas_secrets(self) -> tuple[str, ...]:
         """The Secrets Manager ids, one per Atlas organization."""
         return tuple(part.strip() for part in self["ATLAS_SECRETS"].split(",") if part.strip())
+
+    def people(self, name: str) -> tuple[str, ...]:
+        """The principals, or patterns of them, that a list names; of a list of nothing but commas, nobody's name."""
+        listed = self.environment.get(name, "")
+        return tuple(part.strip() for part in listed.split(",")) if listed.strip() else ()
 
 
 def read_settings() -> Settings:

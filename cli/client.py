@@ -15,6 +15,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
     SSLError,
 )
+from botocore.exceptions import ConnectionError as NotConnected
 from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 
@@ -143,7 +144,7 @@ class Client:
     def _send(self, request: AWSRequest) -> Answer:
         try:
             given = self._http.send(request.prepare())
-        except HTTPClientError as error:
+        except (NotConnected, HTTPClientError) as error:
             raise _unreachable(self.place.address, error) from error
         headers = {name.lower(): value for name, value in given.headers.items()}
         return Answer(status=given.status_code, headers=headers, body=given.content)
@@ -175,15 +176,16 @@ def _failure(answer: Answer) -> Failure:
     return no_keyturn(answer.status)
 
 
-def _unreachable(address: str, error: HTTPClientError) -> NoWayIn:
+def _unreachable(address: str, error: Exception) -> NoWayIn:
     match error:
         case SSLError():
             return NoWayIn(f"The certificate of {address} is not trusted: {error}\nBehind a proxy, set AWS_CA_BUNDLE.")
         case ProxyConnectionError():
             return NoWayIn(f"The proxy on the way to {address} does not answer: check HTTPS_PROXY and NO_PROXY.")
         case ReadTimeoutError():
-            return _CutOff(f"{address} did not answer in time. What was asked for may have been done: look before you"
-                           " ask again.")
+            return _CutOff(
+                f"{address} did not answer in time. What was asked for may have been done: look before you ask again."
+            )
         case ConnectionClosedError():
             return _CutOff(f"{address} ended the connection without an answer: look before you ask again.")
         case _:

@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from time import sleep
 from typing import Any
 
+import typer
 from rich.console import Console
 
 from cli.client import Client
 from cli.failures import Failure, Refused
-from cli.pictures import Picture
+from cli.pictures import BAD, WARN, Picture, said
 from cli.place import find_place
 from cli.signing import Signer
 
@@ -23,6 +24,15 @@ _PIPED_WIDTH = 160
 
 def _now() -> datetime:
     return datetime.now(tz=UTC)
+
+
+def screen(*, errors: bool = False) -> Console:
+    """The terminal; what is piped elsewhere gets long lines, and never colours."""
+    file = sys.stderr if errors else sys.stdout
+    console = Console(file=file, highlight=False, markup=False, emoji=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _PIPED_WIDTH
+    return console
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +50,7 @@ class Desk:
     client: Client
     as_json: bool
     around: Surroundings
-    out: Console = field(default_factory=lambda: screen())
+    out: Console = field(default_factory=screen)
 
     @property
     def now(self) -> datetime:
@@ -56,21 +66,12 @@ class Desk:
 
     def print_json(self, shape: dict[str, Any]) -> None:
         """Print a shape as JSON."""
-        print(json.dumps(shape, indent=2))
+        typer.echo(json.dumps(shape, indent=2))
 
     def say(self, picture: Picture) -> None:
         """Print something for people alone."""
         if not self.as_json:
             self.out.print(picture)
-
-
-def screen(*, errors: bool = False) -> Console:
-    """The terminal; what is piped elsewhere gets long lines, and never colours."""
-    file = sys.stderr if errors else sys.stdout
-    console = Console(file=file, highlight=False, markup=False, emoji=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.width = _PIPED_WIDTH
-    return console
 
 
 @contextmanager
@@ -94,11 +95,9 @@ def open_desk(
 def tell(failure: Failure, *, as_json: bool) -> None:
     """Tell a failure: words on stderr, and what the API said unchanged on stdout for those who read JSON."""
     if as_json and failure.document is not None:
-        print(json.dumps(failure.document, indent=2))
+        typer.echo(json.dumps(failure.document, indent=2))
     screen(errors=True).print(_styled(failure), soft_wrap=True)
 
 
 def _styled(failure: Failure) -> Picture:
-    from cli.pictures import BAD, WARN, said
-
     return said(failure.text, WARN if isinstance(failure, Refused) else BAD)

@@ -6,6 +6,12 @@ from typing import Any
 REFUSED, USAGE, NO_WAY_IN, INTERRUPTED = 1, 2, 3, 130
 """The exit codes: refused or failed; called wrongly; unreachable or not let in; ctrl-C."""
 
+_FAILED = 500
+"""From this status of HTTP on it is no refusal."""
+
+_NO_ROLE = ":missing-role"
+"""How the type of the problem ends that somebody has who may not even ask."""
+
 _NO_SIGN_OF_KEYTURN = "this is no answer of Keyturn's: check --endpoint, it ends with the stage of API Gateway (/live)"
 _GATEWAY = (
     ("Missing Authentication Token", _NO_SIGN_OF_KEYTURN),
@@ -47,19 +53,24 @@ class NoWayIn(Failure):
     exit_code = NO_WAY_IN
 
 
-def refusal(problem: Mapping[str, Any]) -> Refused:
-    """A problem (RFC 9457) as a refusal with every reason."""
-    lines = [f"Keyturn says no: {problem.get('detail') or problem.get('title')}"]
-    lines += [f"  - {_reason(reason)}" for reason in problem.get("reasons") or ()]
+def refusal(problem: Mapping[str, Any]) -> Failure:
+    """A problem (RFC 9457) as a Failure with every reason."""
+    detail = str(problem.get("detail") or problem.get("title"))
+    reasons = [_reason(reason) for reason in problem.get("reasons") or ()]
+    failed = problem.get("status", 0) >= _FAILED
+    lines = [f"Keyturn {'failed' if failed else 'says no'}: {detail}"]
+    lines += [f"  - {reason}" for reason in reasons if reason not in detail]
     if problem.get("rotation_id"):
         lines.append(f"The open rotation is {problem['rotation_id']}.")
-    return Refused("\n".join(lines), document=problem)
+    if failed and problem.get("request_id"):
+        lines.append(f"Its logs know more about request {problem['request_id']}.")
+    kind = NoWayIn if str(problem.get("type")).endswith(_NO_ROLE) else Refused
+    return kind("\n".join(lines), document=problem)
 
 
 def _reason(reason: Mapping[str, Any]) -> str:
-    place = reason.get("cluster") or reason.get("project_id")
-    text = str(reason.get("text") or reason.get("kind"))
-    return text if not place or str(place) in text else f"{place}: {text}"
+    cluster, text = reason.get("cluster"), str(reason.get("text") or reason.get("kind"))
+    return text if not cluster or str(cluster) in text else f"{cluster}: {text}"
 
 
 def kept_out(status: int, said: str) -> NoWayIn:

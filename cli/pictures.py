@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.padding import Padding
 from rich.segment import Segment
 from rich.style import Style
@@ -16,6 +17,7 @@ GOOD, BUSY, WARN, BAD, QUIET = "green", "cyan", "yellow", "bold red", "dim"
 """How things stand, as a colour; the words beside it say the same."""
 
 _EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
+_NARROWEST = 10
 Picture = RenderableType
 
 
@@ -39,12 +41,17 @@ class Bar:
         yield Segment(drawn, Style.parse(self.style))
         yield Segment(" " * (width - len(drawn)))
 
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        """It is as wide as it was made, and never narrower than ten."""
+        return Measurement(min(_NARROWEST, self.width), self.width)
+
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[RenderableType]]) -> Table:
-    """A table without lines; numbers stand right under a heading that begins with `#`."""
+    """A table without lines; `#` before a heading is for numbers, `!` for ids that are never broken."""
     drawn = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
-        drawn.add_column(column.lstrip("#"), justify="right" if column.startswith("#") else "left", overflow="fold")
+        right, whole = column.startswith("#"), column.startswith("!")
+        drawn.add_column(column.lstrip("#!"), justify="right" if right else "left", overflow="fold", no_wrap=whole)
     for row in rows:
         drawn.add_row(*(Text(plain(cell)) if isinstance(cell, str) else cell for cell in row))
     return drawn

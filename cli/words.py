@@ -31,7 +31,7 @@ def day(text: str | None) -> str:
 
 def minute(text: str | None) -> str:
     """The minute of a time, in UTC as the API says it."""
-    return f"{text[:10]} {text[11:16]}" if text else "-"
+    return f"{text[:10]} {text[11:16]} UTC" if text else "-"
 
 
 def when(text: str | None, now: datetime) -> str:

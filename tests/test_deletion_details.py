@@ -326,6 +326,15 @@ def test_two_spellings_of_one_deletion_date_are_not_two_dates(apart, step):
     assert decide(deletion, look(deletion, **shown)).step is step
 
 
+@pytest.mark.parametrize("kind", ["drift", "invalid_settings"])
+def test_trouble_of_the_current_key_keeps_a_disabled_key_from_going_and_an_untouched_one_waiting(kind):
+    trouble = (Reason(kind=kind, text="x", project_id="p1"),)
+    untouched = (requested(), requested(state=DeletionState.APPROVED))
+
+    assert {decide(d, look(d, reasons=trouble)).step for d in untouched} == {Step.WAIT}
+    assert {decide(d, look(d, reasons=trouble)).step for d in (quarantined(), scheduled())} == {Step.RESCUE}
+
+
 @pytest.mark.parametrize(
     ("settings", "unwell"),
     [

@@ -654,6 +654,49 @@ def test_what_is_unknown_or_over_is_left_alone(world):
     assert advance_deletion(world.outside, deletion_id, gather=world.gather).state is DeletionState.CALLED_OFF
 
 
+def test_a_deletion_that_is_gone_while_it_is_looked_at_is_not_put_off(world):
+    deletion_id = world.approved()
+
+    def gather(outside, key, now):
+        del world.memory.records[Deletion, deletion_id]
+        raise CRASH
+
+    assert advance_deletion(world.outside, deletion_id, gather=gather) is None
+
+
+def test_a_deletion_that_somebody_else_writes_while_it_is_put_off_stays_as_they_wrote_it(world):
+    deletion_id = world.approved()
+    before = world.memory.deletion(deletion_id)
+
+    def gather(outside, key, now):
+        raise CRASH
+
+    def overtaken(change):
+        raise Conflict("somebody else wrote first", call="commit")
+
+    world.memory.before_commit = overtaken
+
+    assert advance_deletion(world.outside, deletion_id, gather=gather) == before
+
+
+def test_a_wish_to_call_off_that_was_written_before_kms_was_touched_ends_without_kms(world):
+    deletion_id = world.approved()
+    world.memory.put(replace(world.memory.deletion(deletion_id), called_off_by=ANNA))
+
+    world.look()
+
+    assert (world.state(deletion_id), world.kms.done()) == (DeletionState.CALLED_OFF, [])
+
+
+def test_a_key_whose_record_still_names_a_deletion_that_is_over_can_be_asked_for_again(world):
+    deletion_id = world.request()
+    call_off_deletion(world.outside, deletion_id, who=ANNA)
+    world.memory.put(replace(world.key, deletion_id=deletion_id))
+    world.now += HOUR
+
+    assert world.request() != deletion_id
+
+
 def test_a_person_vouches_for_what_no_list_shows_and_the_key_is_swept_at_once(world):
     vouched = attest(world.outside, ARN.key_id, account=None, region=None, who=ANNA, statement="no copies left")
 

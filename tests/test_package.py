@@ -203,13 +203,36 @@ def test_the_door_alone_is_told_whom_to_ask():
     assert RESOURCES["APIHandler"]["Properties"]["Environment"]["Variables"] == {
         "PREVIEW_FUNCTION": {"Ref": "Preview"},
         "HEAR_FUNCTION": {"Ref": "Hear"},
+        "VIEWERS": {"Ref": "Viewers"},
+        "OPERATORS": {"Ref": "Operators"},
+        "APPROVERS": {"Ref": "Approvers"},
     }
 
 
 def test_every_setting_comes_from_the_template():
     everywhere = set(TEMPLATE["Globals"]["Function"]["Environment"]["Variables"])
+    of_the_door = set(RESOURCES["APIHandler"]["Properties"]["Environment"]["Variables"])
 
-    assert everywhere | {"PREVIEW_FUNCTION", "HEAR_FUNCTION"} == set(DEFAULTS)
+    assert everywhere | of_the_door == set(DEFAULTS)
+
+
+@pytest.mark.parametrize("name", ["Viewers", "Operators", "Approvers"])
+@pytest.mark.parametrize(
+    ("listed", "taken"),
+    [
+        ("", True),
+        ("arn:aws:iam::123456789012:role/keys-*", True),
+        ("arn:aws:iam::123456789012:user/ada,arn:aws:sts::123456789012:person/grace", True),
+        (",", False),
+        ("ada", False),
+        ("arn:aws:iam::123456789012:user/ada, arn:aws:iam::123456789012:user/grace", False),
+    ],
+)
+def test_a_list_of_people_is_empty_or_made_of_arns(name: str, listed: str, *, taken: bool):
+    parameter = TEMPLATE["Parameters"][name]
+
+    assert parameter["Default"] == ""
+    assert (re.fullmatch(parameter["AllowedPattern"], listed) is not None) is taken
 
 
 def test_the_api_answers_within_the_time_that_api_gateway_waits():

@@ -104,18 +104,18 @@ def test_a_needed_key_that_is_gone_is_told_for_nobody_brings_it_back(world):
     assert not {"enable", "cancel_deletion"} & set(world.keys.calls)
 
 
-def test_where_the_policy_wants_to_be_told_only_it_is_told_once_a_day_and_nothing_is_undone(world):
+def test_where_the_policy_wants_to_be_told_only_it_is_told_once_a_week_and_nothing_is_undone(world):
     world.change(world.project, policy=Policy(guard=GuardMode.TELL))
     arn = an_old_key(world)
     world.keys.change(arn, status=KeyStatus.DISABLED)
 
-    for _ in range(2):
+    for _ in range(7):
         patrol_keys(world.outside)
-    first_day = world.told()
-    world.wait(DAY)
+        world.wait(DAY)
+    first_week = world.told()
     patrol_keys(world.outside)
 
-    assert first_day == [NoticeKind.DRIFT]
+    assert first_week == [NoticeKind.DRIFT]
     assert world.told() == [NoticeKind.DRIFT, NoticeKind.DRIFT]
     assert status(world, arn) is KeyStatus.DISABLED
 

@@ -119,6 +119,10 @@ NEEDED = [
     ("name_reused", replace(CLEAN, projects=(with_twice_the_name(),))),
     ("running_jobs", with_cluster(jobs=Jobs(restores_running=1))),
     ("running_jobs", with_cluster(jobs=Jobs(exports_running=2))),
+    (
+        "running_jobs",
+        with_cluster(jobs=Jobs(restores_running=1), cluster=replace(MAIN, encryption=Encryption.NONE)),
+    ),
     ("downloads", with_cluster(jobs=Jobs(downloads=1))),
     ("attestation", with_project(attestation_wanted=True)),
     ("region_copies", with_cluster(schedule=replace(SCHEDULE, copy_regions=2))),
@@ -374,7 +378,7 @@ def test_what_passes_beside_what_does_not_holds_the_key_like_the_latter():
     judged = judge(replace(seen, key=replace(KEY, clean_since=NOW - 9 * DAY, safe_since=NOW - 8 * DAY)))
 
     assert (judged.clean_since, judged.safe_since) == (None, None)
-    assert judged.due == NOW + 5 * DAY + timedelta(minutes=1)
+    assert judged.due == NOW + LOOK_AGAIN
 
 
 @pytest.mark.parametrize(
@@ -643,10 +647,18 @@ def test_a_key_that_one_project_still_uses_is_not_looked_at_as_if_it_were_being_
     assert next_sweep_at(replace(KEY, reasons=(deploying, current)), NOW) == NOW + LOOK_AGAIN
 
 
-def test_what_could_not_be_read_is_read_again_tomorrow_however_long_the_rest_lasts():
-    reasons = (Reason(kind="unread", text="x"), Reason(kind="snapshots", text="x", until=NOW + 20 * DAY))
+@pytest.mark.parametrize("kind", ["unread", "paused", "running_jobs", "unfinished_snapshots", "failed_snapshots"])
+def test_what_may_end_any_day_is_looked_at_again_tomorrow_however_long_the_rest_lasts(kind):
+    reasons = (Reason(kind=kind, text="x"), Reason(kind="snapshots", text="x", until=NOW + 20 * DAY))
 
     assert next_sweep_at(replace(KEY, reasons=reasons), NOW) == NOW + LOOK_AGAIN
+
+
+@pytest.mark.parametrize("kind", ["region_copies", "downloads", "attestation", "current"])
+def test_what_only_a_person_can_end_is_looked_at_when_the_rest_is_over(kind):
+    reasons = (Reason(kind=kind, text="x"), Reason(kind="snapshots", text="x", until=NOW + 20 * DAY))
+
+    assert next_sweep_at(replace(KEY, reasons=reasons), NOW) == NOW + 20 * DAY + timedelta(minutes=1)
 
 
 @pytest.mark.parametrize("alive", [True, False])

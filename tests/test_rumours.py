@@ -104,52 +104,6 @@ def test_every_kind_of_event_is_asked_for_once_in_one_call():
     assert {"CPS_SNAPSHOT_RETENTION_MODIFIED_AUDIT", "CLUSTER_CREATED"} <= set(EVENTS)
 
 
-MAIN = ClusterTally(project_id="p1", cluster="main", cluster_id="c1", snapshots=3)
-HELD = replace(
-    SLEEPING,
-    safe_since=None,
-    clean_since=None,
-    clusters=(MAIN, replace(MAIN, cluster="side", snapshots=0)),
-    reasons=(Reason(kind="snapshots", text="3", project_id="p1", cluster="main", until=NOW + 20 * DAY),),
-)
-
-
-@pytest.mark.parametrize("cluster", [None, "main"])
-@pytest.mark.parametrize("kind", ["CLUSTER_DELETED", "CPS_SNAPSHOT_DELETED_AUDIT", "CPS_DATA_PROTECTION_UPDATED"])
-def test_a_key_that_is_held_hears_what_may_let_it_go_earlier(kind, cluster):
-    assert concerning([an_event(type=kind, at=NOW, cluster=cluster)], HELD, NOW) == (NOW,)
-
-
-@pytest.mark.parametrize(
-    ("kind", "cluster"),
-    [
-        ("CPS_SNAPSHOT_DELETED_AUDIT", "side"),
-        ("CLUSTER_DELETED", "another"),
-        ("CLUSTER_CREATED", "main"),
-        ("CPS_RESTORE_REQUESTED_AUDIT", "main"),
-        ("ENCRYPTION_AT_REST_CONFIGURATION_UPDATED", None),
-    ],
-)
-def test_a_key_that_is_held_sleeps_through_what_can_only_hold_it_longer_or_happens_elsewhere(kind, cluster):
-    assert concerning([an_event(type=kind, at=NOW, cluster=cluster)], HELD, NOW) == ()
-
-
-@pytest.mark.parametrize("until", [None, NOW])
-@pytest.mark.parametrize("kind", EVENTS)
-def test_a_key_that_nothing_holds_for_longer_hears_everything(kind, until):
-    reasons = tuple(replace(reason, until=until) for reason in HELD.reasons)
-
-    for key in (SLEEPING, replace(HELD, reasons=reasons)):
-        assert concerning([an_event(type=kind, at=NOW, cluster="main")], key, NOW) == (NOW,)
-
-
-def test_a_free_key_sleeps_through_what_happens_where_it_has_no_snapshot_but_not_where_nobody_looked():
-    free = replace(SLEEPING, clusters=(replace(MAIN, snapshots=0),))
-    heard = [an_event(type="CLUSTER_CREATED", at=NOW, cluster="new"), an_event(type="CLUSTER_DELETED", cluster="main")]
-
-    assert concerning(heard, free, NOW) == (NOW,)
-
-
 def a_tally(cluster: str, snapshots: int) -> ClusterTally:
     return ClusterTally(project_id="p1", cluster=cluster, cluster_id=cluster, snapshots=snapshots)
 
@@ -169,7 +123,6 @@ def test_every_kind_of_event_concerns_some_key_at_its_own_moment(kind, key):
     events = [an_event(1, type=kind, at=NOW - HOUR, cluster=None)]
     adds = kind in {
         "CLUSTER_CREATED",
-        "CPS_RESTORE_REQUESTED_AUDIT",
         "ENCRYPTION_AT_REST_CONFIGURATION_UPDATED",
         "ENCRYPTION_AT_REST_CONFIG_NO_LONGER_VALID",
     }
@@ -185,6 +138,8 @@ def test_every_kind_of_event_concerns_some_key_at_its_own_moment(kind, key):
         (HELD, DELETED, "main", True),
         (HELD, DELETED, None, True),
         (HELD, DELETED, "side", False),
+        (HELD, "CPS_RESTORE_REQUESTED_AUDIT", "main", True),
+        (HELD, "CPS_RESTORE_REQUESTED_AUDIT", "side", False),
         (HELD, CREATED, "main", False),
         (HELD, CREATED, None, False),
         (FREE, CREATED, "new", True),

@@ -73,6 +73,7 @@ SAID = (
     TWO_CLUSTERS,
     Reason(kind="running_jobs", text="1 restores from backups of main are running", **OF_CLUSTER),
     Reason(kind="running_jobs", text="2 exports from backups of main are running", **OF_CLUSTER),
+    Reason(kind="running_jobs", text="1 restores from backups of main are running", **OF_CLUSTER),
     Reason(
         kind="downloads",
         text="1 snapshots of main were downloaded, and what was downloaded stays encrypted: see that nobody needs it,"
@@ -100,6 +101,12 @@ def test_each_reason_says_what_holds_the_key_where_and_until_when(needed, said):
     _, seen = needed
 
     assert needs(seen) == (said,)
+
+
+def test_a_window_of_unknown_length_says_so():
+    (reason,) = needs(with_cluster(schedule=replace(SCHEDULE, restore_window_days=None)))
+
+    assert reason.text == "the point-in-time window of main (of unknown length) reaches back to it"
 
 
 def test_a_long_kept_snapshot_and_those_taken_on_demand_are_called_out_in_one_sentence():

@@ -51,7 +51,7 @@ def unseen_call(arn: KeyArn, status: KeyStatus, now: datetime) -> KeyCall | None
     if operation is None:
         return None
     return KeyCall(
-        event_id=f"patrol {now:%Y-%m-%d}",
+        event_id=f"patrol {now:%G-W%V}",  # a state that lasts is told once a week, not with every look
         operation=operation,
         arn=arn,
         actor="unknown: no event told of it; see CloudTrail",

@@ -13,6 +13,8 @@ class No(StrEnum):
     FORBIDDEN = "forbidden"
     UNKNOWN = "unknown"
     CONFLICT = "conflict"
+    STALE = "stale"
+    """What was to be changed is not what was read any more."""
     CONTRADICTION = "contradiction"
     """The same idempotency key with another request."""
 

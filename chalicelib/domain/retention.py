@@ -32,6 +32,10 @@ PASSING = frozenset({UNFINISHED, RUNNING_JOBS})
 """What passes by itself and most often concerns the next key: while it lasts the key stays, but what earlier sweeps
 found is not forgotten for it."""
 
+_STAYS = frozenset({"attestation", "current", "downloads", "region_copies", "snapshots"})
+"""What has no day on which it ends, and ends by no one's notice but a person's or an event's: while something else
+holds the key until a known day, it need not be looked at daily."""
+
 Rule = Callable[[Evidence], Iterable[Reason]]
 
 
@@ -169,10 +173,10 @@ def name_used_again(seen: Evidence) -> Iterable[Reason]:
 
 
 def jobs_running(seen: Evidence) -> Iterable[Reason]:
-    """A restore or export reads its snapshot, and decrypts it, until it ends."""
+    """A restore or export reads its snapshot to its end, be it expired or the cluster's encryption off meanwhile."""
     for project_id, cluster in seen.clusters():
         for count, what in ((cluster.jobs.restores_running, "restores"), (cluster.jobs.exports_running, "exports")):
-            if count and cluster.encrypted:
+            if count:
                 yield Reason(
                     kind=RUNNING_JOBS,
                     text=f"{count} {what} from backups of {cluster.cluster.name} are running",
@@ -429,9 +433,9 @@ def next_sweep_at(key: Key, now: datetime) -> datetime | None:
         return now + _SOON
     known = [reason.until for reason in key.reasons if reason.until is not None]
     last = max(known, default=now + LOOK_AT_LEAST_EVERY if not key.reasons else now)
-    open_ended = len(known) < len(key.reasons)
-    if "unread" in kinds or (open_ended and last <= now + LOOK_AGAIN):
-        return now + LOOK_AGAIN  # else what has no end is looked at when the rest is over: until then the key stays
+    open_ended = {reason.kind for reason in key.reasons if reason.until is None}
+    if open_ended - _STAYS or (open_ended and last <= now + LOOK_AGAIN):
+        return now + LOOK_AGAIN
     return min(max(last + timedelta(minutes=1), now + _SOON), now + LOOK_AT_LEAST_EVERY)
 
 

@@ -29,18 +29,20 @@ EVENTS = (
 OVERLAP = timedelta(hours=1)
 """How late an event may show in the list."""
 
-_SHORTENS = frozenset(
+_ABOUT_BACKUPS = frozenset(
     {
         "CLUSTER_DELETED",
         "CPS_DATA_PROTECTION_DISABLED",
         "CPS_DATA_PROTECTION_ENABLED",
         "CPS_DATA_PROTECTION_UPDATED",
+        "CPS_RESTORE_REQUESTED_AUDIT",
         "CPS_SNAPSHOT_DELETED_AUDIT",
         "CPS_SNAPSHOT_RETENTION_MODIFIED_AUDIT",
         "CPS_SNAPSHOT_SCHEDULE_UPDATED_AUDIT",
     }
 )
-"""What may end a need before its day. All else adds needs: to a key that is held anyway, its next sweep shows them."""
+"""What may end a need before its day, or is done with what needs the key. All else can only add needs, and those of
+a key that is held anyway are found when it is swept."""
 
 _ASLEEP = timedelta(hours=12)
 """A sweep that is due sooner than this needs no rumour to come."""
@@ -65,14 +67,14 @@ def listen_since(keys: Iterable[Key]) -> datetime | None:
 def concerning(events: Iterable[ProjectEvent], key: Key, now: datetime) -> tuple[datetime, ...]:
     """When something happened that the key cannot sleep through; an event that names no cluster may concern any."""
     held = any(reason.until is not None and reason.until > now for reason in key.reasons)
-    concerns = _may_let_go if held else _may_be_new
+    concerns = _may_change if held else _may_be_new
     return tuple(event.at for event in events if concerns(event, key))
 
 
-def _may_let_go(event: ProjectEvent, key: Key) -> bool:
-    """For a key that is held until a day: what may end that before, where its holders are."""
+def _may_change(event: ProjectEvent, key: Key) -> bool:
+    """For a key that is held until a day: what is done with backups of the clusters that hold it."""
     named = event.cluster is None or any(reason.cluster == event.cluster for reason in key.reasons)
-    return event.type in _SHORTENS and named
+    return event.type in _ABOUT_BACKUPS and named
 
 
 def _may_be_new(event: ProjectEvent, key: Key) -> bool:

@@ -23,10 +23,15 @@ def show_projects(outside: Outside, cursor: str | None, limit: int) -> Shape:
 
 def show_project(outside: Outside, project_id: str) -> Shape:
     """One project."""
+    return show_project_version(outside, project_id)[1]
+
+
+def show_project_version(outside: Outside, project_id: str) -> tuple[int, Shape]:
+    """The version that a project is remembered at, and the project."""
     project = outside.tracker.project(project_id)
     if project is None:
         raise Refusal(No.UNKNOWN, f"there is no project {project_id}")
-    return _project(outside, project)
+    return project.version, _project(outside, project)
 
 
 def show_rotations(outside: Outside, project_id: str, cursor: str | None, limit: int) -> Shape:

@@ -1,5 +1,6 @@
 """Steers: an operator changes a project's policy or acknowledges its reminder."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
@@ -10,9 +11,21 @@ from chalicelib.usecases.locate import project_named
 from chalicelib.usecases.ports import Outside
 
 
-def change_policy(outside: Outside, project_id: str, changed: dict[str, object], *, who: str) -> Project:
-    """Change the named fields of a project's policy and set its ladder anew."""
+def change_policy(
+    outside: Outside,
+    project_id: str,
+    changed: dict[str, object],
+    *,
+    who: str,
+    if_version: Collection[str] | None = None,
+) -> Project:
+    """Change the named fields of a project's policy and set its ladder anew; `if_version` names who may be changed.
+
+    Raises Refusal for a project that has another version by now; one written in between is the tracker's Conflict.
+    """
     project = project_named(outside, project_id)
+    if if_version is not None and str(project.version) not in if_version:
+        raise Refusal(No.STALE, "the project has changed since it was read: read it again")
     now = outside.now()
     policy: Policy = replace(project.policy, **changed)  # type: ignore[arg-type]  # the door has checked each field
     steered = replace(project, policy=policy)

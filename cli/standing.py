@@ -1,0 +1,82 @@
+"""How a project stands, worst first."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from enum import IntEnum
+from typing import Any
+
+from cli.words import count, days_until, named, plain
+
+Shape = Mapping[str, Any]
+_SOON = 30
+"""Days before the due date from which on a project is due soon; the first rung of the usual ladder."""
+
+DRIFTS = {
+    "provider_changed": "it encrypts with another provider's key now",
+    "encryption_disabled": "encryption at rest was switched off",
+    "key_changed_by_hand": "its key was changed outside Keyturn",
+    "key_invalid": "Atlas finds its key not valid",
+    "grant_removed": "the key's policy does not let Atlas' role use it any more",
+    "key_not_enabled": "its key is not enabled in KMS",
+    "project_gone": "it is gone from its Atlas organization",
+}
+"""What each code of a drift means."""
+
+
+class Standing(IntEnum):
+    """From the worst to what needs nothing."""
+
+    TROUBLE = 0
+    OVERDUE = 1
+    DEPLOYING = 2
+    ROTATING = 3
+    DUE_SOON = 4
+    FINE = 5
+    NOT_COVERED = 6
+
+    @property
+    def word(self) -> str:
+        """The standing in words."""
+        return self.name.lower().replace("_", " ")
+
+
+def standing(project: Shape, now: datetime) -> Standing:
+    """How a project stands now."""
+    if project.get("drift") or project.get("valid") is False:
+        return Standing.TROUBLE
+    if project.get("banner"):
+        return Standing.DEPLOYING
+    due = days_until(project["due_at"], now) if project.get("due_at") else None
+    if due is not None and due < 0:
+        return Standing.OVERDUE
+    if project.get("open_rotation"):
+        return Standing.ROTATING
+    if project.get("not_covered_because"):
+        return Standing.NOT_COVERED
+    return Standing.DUE_SOON if due is not None and due <= _SOON else Standing.FINE
+
+
+def worst_first(projects: Iterable[dict[str, Any]], now: datetime) -> list[dict[str, Any]]:
+    """Projects in the order in which an operator should look at them."""
+    return sorted(projects, key=lambda one: (standing(one, now), one.get("due_at") or "9", named(one, "name")))
+
+
+def to_know(project: Shape) -> str:
+    """What an operator should know of a project, in a line."""
+    troubles = [drift_text(code) for code in project.get("drift", ())]
+    if project.get("valid") is False and "key_invalid" not in project.get("drift", ()):
+        troubles.append(DRIFTS["key_invalid"])
+    if project.get("open_rotation"):
+        troubles.append(f"rotation {project['open_rotation']} is open")
+    if project.get("not_covered_because"):
+        troubles.append(str(project["not_covered_because"]))
+    elif project.get("not_covered"):
+        troubles.append(f"{count(len(project['not_covered']), 'cluster')} not covered")
+    if project.get("quiet_until"):
+        troubles.append(f"quiet until {project['quiet_until'][:10]}")
+    return plain("; ".join(troubles))
+
+
+def drift_text(code: str) -> str:
+    """A drift in words."""
+    return DRIFTS.get(code, code.replace("_", " "))

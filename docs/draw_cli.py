@@ -1,0 +1,54 @@
+"""Draws docs/cli.md from the help of every command: `python docs/draw_cli.py`."""
+
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "cli.md"
+_COMMAND = re.compile(r"^  ([a-z]+)  ", re.MULTILINE)
+_FORGOTTEN = {"KEYTURN_ENDPOINT", "TERMINAL_WIDTH"}
+
+
+def help_of(*command: str) -> str:
+    """What `--help` prints on a terminal of 80 columns."""
+    environment = {name: value for name, value in os.environ.items() if name not in _FORGOTTEN} | {"COLUMNS": "80"}
+    call = [sys.executable, "-m", "cli", *command, "--help"]
+    done = subprocess.run(call, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)  # noqa: S603 - ours
+    return "\n".join(line.rstrip() for line in done.stdout.strip("\n").splitlines())
+
+
+def commands(overview: str) -> list[str]:
+    """The commands that the overview lists."""
+    return _COMMAND.findall(overview.partition("\nCommands:\n")[2])
+
+
+def section(title: str, text: str) -> str:
+    """One command's help under its name."""
+    return f"## {title}\n\n```text\n{text}\n```\n"
+
+
+def document() -> str:
+    """The whole page."""
+    overview = help_of()
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        names = commands(overview)
+        helps = list(pool.map(help_of, names))
+    sections = [section(f"keyturn {name}", text) for name, text in zip(names, helps, strict=True)]
+    return "\n".join([_INTRODUCTION, section("keyturn", overview), *sections])
+
+
+_INTRODUCTION = """# The command line
+
+Drawn from the help of every command by `python docs/draw_cli.py`; a test compares them.
+
+`pip install '.[cli]'` in a checkout installs `keyturn`; `keyturn --install-completion` teaches it to your shell. Calls
+are signed with your own AWS credentials, found as the AWS CLI finds them: environment, profiles, SSO, roles.
+`KEYTURN_ENDPOINT` spares you `--endpoint`: it is the stack's output `EndpointURL`, or the address of a sandbox.
+"""
+
+if __name__ == "__main__":
+    PAGE.write_text(document(), encoding="utf-8")
