@@ -99,7 +99,7 @@ def as_cluster(row: ClusterRow) -> Cluster:
         paused=row.paused or False,
         encryption=_encryption(row.encryption),
         backups=row.backups is not False,
-        point_in_time=row.point_in_time or False,
+        point_in_time=row.point_in_time is not False,
         tier=_tier(row),
         regions=tuple(dict.fromkeys(_spelt(region) for region in row.regions() if region.region)),
     )

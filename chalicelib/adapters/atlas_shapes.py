@@ -82,7 +82,7 @@ class _Replication(Struct):
 
 
 class ClusterRow(Struct):
-    """A cluster in a list; a missing `backupEnabled` counts as backed up, for then it is looked at."""
+    """A cluster in a list; a missing `backupEnabled` or `pitEnabled` counts as on, for then it is looked at."""
 
     name: str
     cluster_id: str = field(name="id")
