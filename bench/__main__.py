@@ -78,9 +78,16 @@ def _as_markdown(lines: list[str]) -> Iterator[str]:
     """A title, its tables, and everything else as lists."""
     title, *rest = lines
     yield f"### {title}"
-    for is_table, group in groupby(rest, key=lambda line: line.startswith("|")):
-        mark = "" if is_table else "- "
-        yield "\n".join(f"{mark}{line.strip()}" for line in group)
+    for mark, group in groupby(rest, key=_mark):
+        if mark is not None:
+            yield "\n".join(f"{mark}{line.strip()}" for line in group)
+
+
+def _mark(line: str) -> str | None:
+    """What a line begins with on a page: nothing in a table, the mark of a list else; None for one that is empty."""
+    if not line:
+        return None
+    return "" if line.startswith("|") else "- "
 
 
 if __name__ == "__main__":

@@ -27,6 +27,10 @@ SCOPES = {
     ),
 }
 MOST_SLOPE = 1.0
+FORMULA = (
+    "floor = settings + 2 cluster lists + per cluster snapshots, sharded, restores, exports (+ schedule for living ones"
+    " with backups); the token, shared by many sweeps, is not in it; KB are of bodies"
+)
 
 
 def floor(estate: Estate) -> int:
@@ -75,6 +79,7 @@ def print_growth(server: QuickAtlas) -> None:
     print(head("5 clusters, snapshots in each", *(f"{count:,}" for count in SNAPSHOTS)))
     print(row("calls", *(counted.asked for counted in by_snapshots.values())))
     print(row("KB", *(f"{counted.sent / 1000:,.0f}" for counted in by_snapshots.values())))
+    print()
     print(head("clusters with 200 snapshots", *CLUSTERS))
     print(row("calls", *(counted.asked for counted in by_clusters.values())))
     calls = {count: float(counted.asked) for count, counted in by_snapshots.items()}
@@ -89,8 +94,7 @@ def print_growth(server: QuickAtlas) -> None:
 def main() -> None:
     """Scopes, then growth."""
     print(f"P1: calls and bytes of a full proof, counted by the server; {interpreter()}")
-    print("floor = settings + 2 cluster lists + per cluster snapshots, sharded, restores, exports")
-    print("(+ schedule for living ones with backups); the token, shared by many sweeps, is not in it; KB are of bodies")
+    print(FORMULA)
     with quick_atlas() as server:
         print_scopes(server)
         print_growth(server)

@@ -103,6 +103,7 @@ def print_growth(server: QuickAtlas, one_in: int, name: str) -> None:
         count: sweep(server, Estate(living=count, snapshots=SNAPSHOTS, one_in=one_in)).ours for count in BY_CLUSTERS
     }
     for title, measured in (("snapshots a cluster", by_snapshots), ("clusters", by_clusters)):
+        print()
         print(head(f"{name}: {title}", *(f"{count:,}" for count in measured)))
         print(row("write units (bytes)", *(f"{one.write_units} ({one.written_bytes:,})" for one in measured.values())))
     flat = slope({count: one.write_units for count, one in by_snapshots.items()})

@@ -51,10 +51,19 @@ def examine(client: Client, now: datetime, version: str) -> Iterator[Finding]:
     yield _clock(answer, now)
     try:
         found = f"found by `{client.signer.source}`, signing for {client.signer.signing_region}"
-        yield Finding(check="credentials", verdict="ok", found=found)
-        health = client.get("health")
     except Failure as failure:
         yield _shut("credentials", failure)
+        return
+    yield Finding(check="credentials", verdict="ok", found=found)
+    yield from _inside(client, now, version)
+
+
+def _inside(client: Client, now: datetime, version: str) -> Iterator[Finding]:
+    """What only those see who are let in."""
+    try:
+        health = client.get("health")
+    except Failure as failure:
+        yield _shut("access", failure)
         return
     yield Finding(check="access", verdict="ok", found="the signature is accepted")
     yield _version(health, version)

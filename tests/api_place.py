@@ -5,12 +5,11 @@ from base64 import b64encode
 from datetime import timedelta
 from hmac import digest
 from itertools import count
-from uuid import UUID
 
 from api_contract import Contract, filled
 
 from chalicelib.adapters.tracker import DynamoTracker
-from chalicelib.domain.arn import KeyArn
+from chalicelib.domain.arn import parse_key_arn
 from chalicelib.domain.records import Change, Key, KeyState, Proof
 from sandbox.world import WEBHOOK_SECRET
 
@@ -46,7 +45,7 @@ class Place:
 
     def free_key(self):
         """A key that nobody needs, with the proof of it."""
-        arn = KeyArn(account=self.world.aws.account, region="us-east-1", key_id=str(UUID(int=next(_number), version=4)))
+        arn = parse_key_arn(self.set_up.make_key(f"unused-{next(_number)}"))
         now = self.world.clock.now()
         key = Key(
             arn=arn,

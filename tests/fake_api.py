@@ -50,7 +50,9 @@ class FakeApi:
         self.asked.append(
             SimpleNamespace(call=call, query=dict(request.args), body=body, headers=dict(request.headers))
         )
-        waiting = self.answers.get(call) or [(b'{"message": "Missing Authentication Token"}', 403, "application/json", {})]
+        waiting = self.answers.get(call) or [
+            (b'{"message": "Missing Authentication Token"}', 403, "application/json", {})
+        ]
         text, status, media_type, headers = waiting.pop(0) if len(waiting) > 1 else waiting[0]
         return Response(text, status, headers, content_type=media_type)(environ, start_response)
 
@@ -82,7 +84,7 @@ def call(address, *words, now=NOW, sleep=None, **environment):
         "AWS_CONFIG_FILE": "/dev/null",
         "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
         "AWS_EC2_METADATA_DISABLED": "true",
-        "COLUMNS": "120",
+        "COLUMNS": "160",
     }
     around = Surroundings(now=lambda: now, sleep=sleep or (lambda _seconds: None))
     result = CliRunner().invoke(app, list(words), env=named | environment, obj=around, prog_name="keyturn")
@@ -127,7 +129,7 @@ def rotation(state=RotationState.REQUESTED, **wishes):
         "old_key": OLD,
         "requested_by": "arn:aws:iam::123456789012:user/ada",
         "requested_at": NOW,
-        "idempotency_key": "i",
+        "fingerprint": "f",
     }
     shape = show.rotation_shape(Rotation(state=state, **{**defaults, **wishes}))
     return json.loads(json.dumps(shape)) | {"still_readable": None}

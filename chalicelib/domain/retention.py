@@ -32,7 +32,7 @@ PASSING = frozenset({UNFINISHED, RUNNING_JOBS})
 """What passes by itself and most often concerns the next key: while it lasts the key stays, but what earlier sweeps
 found is not forgotten for it."""
 
-_STAYS = frozenset({"attestation", "current", "downloads", "region_copies", "snapshots"})
+_STAYS = frozenset({"attestation", "current", "deploying", "downloads", "region_copies", "snapshots"})
 """What has no day on which it ends, and ends by no one's notice but a person's or an event's: while something else
 holds the key until a known day, it need not be looked at daily."""
 

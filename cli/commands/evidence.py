@@ -33,7 +33,7 @@ def evidence(
     query = {"format": form or Form.JSON, "from": begin, "to": end}
     pack = desk.client.ask("GET", ("projects", project_id, "evidence"), query=query).body
     if output is None:
-        typer.echo(pack)
+        typer.echo(pack, nl=False)
         return
     _write(output, pack)
     typer.echo(f"{output}: {count(len(pack), 'byte')}", err=True)

@@ -24,7 +24,7 @@ def draw_deletion(deletion: Shape, now: datetime) -> Picture:
     state = deletion["state"]
     return stack(
         said(state.replace("_", " "), _COLOURS.get(state, WARN)),
-        said(_next(deletion)),
+        said(_next(deletion, now)),
         points(f"waiting for: {wait}" for wait in deletion["waiting_for"]) if deletion["waiting_for"] else None,
         said("The key was made for a rotation that gave up; it never served.") if deletion["compensation"] else None,
         pairs(
@@ -44,10 +44,10 @@ def draw_deletion(deletion: Shape, now: datetime) -> Picture:
     )
 
 
-def _next(deletion: Shape) -> str:
+def _next(deletion: Shape, now: datetime) -> str:
     if deletion["called_off_by"] and deletion["ended_at"] is None:
         return "It was called off: the key comes back at the next look."
-    return _NEXT.get(deletion["state"], "").format(**deletion)
+    return _NEXT.get(deletion["state"], "").format(**deletion | {"deletion_date": when(deletion["deletion_date"], now)})
 
 
 def _by(deletion: Shape, at: str, by: str) -> str | None:

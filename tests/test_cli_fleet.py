@@ -1,0 +1,165 @@
+"""`keyturn status`, `projects`, `project` and `ack`: what an operator sees of the fleet."""
+
+import json
+
+import pytest
+from fake_api import NEW, NOW, PROJECT, in_days, key, open_api, page, project
+
+from chalicelib.domain.records import Policy, Uncovered
+from cli.standing import Standing, standing, worst_first
+
+STATUS, KEYS = "GET /v1/projects", "GET /v1/keys"
+RETIRING = {"keys": 3, "dollars_per_month": 3.0}
+
+
+@pytest.fixture
+def desk():
+    with open_api() as opened:
+        opened.api.on(KEYS, page(key(), retiring=RETIRING))
+        yield opened
+
+
+def test_status_says_in_a_sentence_how_the_fleet_stands(desk):
+    overdue = project(name="late", key_since=in_days(-100))
+    desk.api.on(STATUS, page(project(), overdue, project(name="hurt", drift=("grant_removed",))))
+
+    told = desk.keyturn("status")
+
+    assert told.exit_code == 0
+    assert told.stdout.startswith(
+        "3 projects: 1 trouble, 1 overdue and 1 fine.\n3 old keys are kept, for $3.00 a month."
+    )
+
+
+def test_status_shows_the_worst_first(desk):
+    late = project(name="late", key_since=in_days(-100))
+    hurt = project(name="hurt", drift=("grant_removed",))
+    desk.api.on(STATUS, page(project(name="calm"), late, hurt))
+
+    lines = desk.keyturn("status").stdout.splitlines()
+
+    assert [line.split()[1] for line in lines if "64b0" in line] == ["hurt", "late", "calm"]
+    assert "the key's policy does not let Atlas' role use it any more" in " ".join(lines)
+
+
+def test_status_shows_no_more_than_was_asked_for_and_says_so(desk):
+    desk.api.on(STATUS, page(*(project(name=f"p{n}") for n in range(5))))
+
+    told = desk.keyturn("status", "--top", "2").stdout
+
+    assert told.count(PROJECT) == 2
+    assert "and 3 projects more that stand no worse: --top 5" in told
+
+
+def test_a_fleet_that_nobody_has_discovered_yet_is_explained(desk):
+    desk.api.on(STATUS, page())
+
+    assert "discovery runs once a day" in desk.keyturn("status").stdout
+
+
+def test_every_page_is_read(desk):
+    desk.api.on(STATUS, page(project(name="a"), cursor="two"), page(project(name="b"), cursor="three"), page(project()))
+
+    shown = json.loads(desk.keyturn("projects", "--json").stdout)
+
+    assert [one["name"] for one in shown["items"]] == ["a", "b", "payments"]
+    assert [asked.query for asked in desk.api.asked] == [{}, {"cursor": "two"}, {"cursor": "three"}]
+
+
+def test_json_is_what_the_api_said(desk):
+    desk.api.on(f"{STATUS}/{PROJECT}", project())
+
+    assert json.loads(desk.keyturn("project", PROJECT, "--json").stdout) == json.loads(json.dumps(project()))
+
+
+def test_status_as_json_is_the_fleet_and_what_old_keys_cost(desk):
+    desk.api.on(STATUS, page(project()))
+
+    shown = json.loads(desk.keyturn("status", "--json").stdout)
+
+    assert shown == json.loads(json.dumps(page(project(), retiring=RETIRING)))
+
+
+def test_a_project_is_told_with_its_banner_and_what_is_not_covered(desk):
+    shape = project(
+        banner="key rotation is being deployed",
+        drift=("key_changed_by_hand", "never_heard_of"),
+        not_covered=(Uncovered(name="toys", reason="M0 has no customer keys"),),
+        policy=Policy(rotation_period_days=60),
+    )
+    desk.api.on(f"{STATUS}/{PROJECT}", shape)
+
+    told = desk.keyturn("project", PROJECT).stdout
+
+    assert "key rotation is being deployed" in told
+    assert "- its key was changed outside Keyturn" in told
+    assert "- never heard of" in told
+    assert "- toys: M0 has no customer keys" in told
+    assert "2027-04-30 (in 60 days)" in told
+    assert "every 60 days, remind, new-cmk" in told
+
+
+def test_a_name_can_neither_command_the_terminal_nor_be_taken_for_markup(desk):
+    desk.api.on(f"{STATUS}/{PROJECT}", project(name="[red]\x1b]0;owned\x07"))
+
+    told = desk.keyturn("project", PROJECT).stdout
+
+    assert "[red]" in told
+    assert "\x1b" not in told
+    assert "\x07" not in told
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("14d", "2027-03-15T09:30:00+00:00"),
+        ("2027-04-01", "2027-04-01T00:00:00+00:00"),
+        ("2027-04-01T12:00:00+02:00", "2027-04-01T12:00:00+02:00"),
+    ],
+)
+def test_an_acknowledgement_is_quiet_until_a_moment_in_any_of_three_writings(desk, written, sent):
+    desk.api.on(f"POST /v1/projects/{PROJECT}/acknowledgement", project(quiet_until=in_days(14)))
+
+    told = desk.keyturn("ack", PROJECT, "--until", written, "--comment", "after the release")
+
+    assert desk.api.asked[-1].body == {"until": sent, "comment": "after the release"}
+    assert "2027-03-15" in told.stdout
+
+
+def test_a_moment_that_is_none_is_called_wrongly_and_nothing_is_asked(desk):
+    told = desk.keyturn("ack", PROJECT, "--until", "soon")
+
+    assert told.exit_code == 2
+    assert "`soon` is neither a date" in told.stderr
+    assert not desk.api.asked
+
+
+@pytest.mark.parametrize(
+    ("wishes", "stands"),
+    [
+        ({"drift": ("encryption_disabled",)}, Standing.TROUBLE),
+        ({"valid": False}, Standing.TROUBLE),
+        ({"banner": "deploying", "key_since": in_days(-100)}, Standing.DEPLOYING),
+        ({"key_since": in_days(-91)}, Standing.OVERDUE),
+        ({"open_rotation": "r1"}, Standing.ROTATING),
+        ({"open_rotation": "r1", "key_since": in_days(-91)}, Standing.OVERDUE),
+        ({"key_since": in_days(-60)}, Standing.DUE_SOON),
+        ({"key_since": in_days(-59)}, Standing.FINE),
+        ({"key": None, "key_since": None, "not_covered_because": "M0"}, Standing.NOT_COVERED),
+        ({"key": None, "key_since": None}, Standing.FINE),
+    ],
+)
+def test_a_projects_standing(wishes, stands):
+    assert standing(project(**wishes), NOW) is stands
+
+
+def test_among_equals_the_one_that_is_due_first_comes_first():
+    later, sooner = project(name="a", key_since=in_days(-91)), project(name="b", key_since=in_days(-95))
+
+    assert [one["name"] for one in worst_first([later, sooner], NOW)] == ["b", "a"]
+
+
+def test_a_changed_key_is_the_one_shown(desk):
+    desk.api.on(f"{STATUS}/{PROJECT}", project(key=NEW))
+
+    assert str(NEW) in desk.keyturn("project", PROJECT).stdout
