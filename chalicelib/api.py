@@ -65,13 +65,13 @@ def health() -> Shape:
     return {"status": "ok", "version": settings.VERSION}
 
 
-@door("GET", "/v1/projects", gives=api_shapes.Projects, asks=("cursor", "limit"))
+@door("GET", "/v1/projects", gives=api_shapes.Projects, role=Role.VIEWER, asks=("cursor", "limit"))
 def list_projects() -> Shape:
     """The fleet, page by page."""
     return show.show_projects(wiring.outside(), *page())
 
 
-@door("GET", "/v1/projects/{project_id}", gives=api_shapes.Project)
+@door("GET", "/v1/projects/{project_id}", gives=api_shapes.Project, role=Role.VIEWER)
 def get_project(project_id: str) -> Response:
     """One project; ETag names its version."""
     version, shown = show.show_project_version(wiring.outside(), project_id)
@@ -143,6 +143,7 @@ def post_rotation(project_id: str, body: RotationBody) -> Shape | Response:
     "GET",
     "/v1/projects/{project_id}/rotations",
     gives=api_shapes.Rotations,
+    role=Role.VIEWER,
     asks=("cursor", "limit"),
 )
 def list_rotations(project_id: str) -> Shape:
@@ -150,7 +151,7 @@ def list_rotations(project_id: str) -> Shape:
     return show.show_rotations(wiring.outside(), project_id, *page())
 
 
-@door("GET", "/v1/projects/{project_id}/rotations/{rotation_id}", gives=api_shapes.RotationInFull)
+@door("GET", "/v1/projects/{project_id}/rotations/{rotation_id}", gives=api_shapes.RotationInFull, role=Role.VIEWER)
 def get_rotation(project_id: str, rotation_id: str) -> Shape:
     """One rotation."""
     return show.show_rotation(wiring.outside(), project_id, rotation_id)
@@ -180,13 +181,19 @@ def post_rollback(project_id: str, rotation_id: str) -> Shape:
     return show.rotation_shape(roll_back_rotation(wiring.outside(), project_id, rotation_id, who=caller()))
 
 
-@door("GET", "/v1/keys", gives=api_shapes.Keys, asks=("cursor", "limit"))
+@door("GET", "/v1/keys", gives=api_shapes.Keys, role=Role.VIEWER, asks=("cursor", "limit"))
 def list_keys() -> Shape:
     """All keys, page by page."""
     return show.show_keys(wiring.outside(), *page())
 
 
-@door("GET", "/v1/keys/{key_id}", gives=api_shapes.KeyInFull, asks=("account", "region", "retention_days"))
+@door(
+    "GET",
+    "/v1/keys/{key_id}",
+    gives=api_shapes.KeyInFull,
+    role=Role.VIEWER,
+    asks=("account", "region", "retention_days"),
+)
 def get_key(key_id: str) -> Shape:
     """One key: who needs it, until when, and the proof when nobody does."""
     return show.show_key(
@@ -241,7 +248,7 @@ def post_deletion(key_id: str, body: DeletionBody) -> Shape:
     return show.deletion_shape(deletion)
 
 
-@door("GET", "/v1/deletions/{deletion_id}", gives=api_shapes.Deletion)
+@door("GET", "/v1/deletions/{deletion_id}", gives=api_shapes.Deletion, role=Role.VIEWER)
 def get_deletion(deletion_id: str) -> Shape:
     """One request to delete a key."""
     return show.show_deletion(wiring.outside(), deletion_id)
@@ -272,7 +279,13 @@ def delete_deletion(deletion_id: str) -> Shape:
     return show.deletion_shape(call_off_deletion(wiring.outside(), deletion_id, who=caller()))
 
 
-@door("GET", "/v1/projects/{project_id}/evidence", gives=api_shapes_evidence.Evidence, asks=("format", "from", "to"))
+@door(
+    "GET",
+    "/v1/projects/{project_id}/evidence",
+    gives=api_shapes_evidence.Evidence,
+    role=Role.VIEWER,
+    asks=("format", "from", "to"),
+)
 def get_evidence(project_id: str) -> Response:
     """The evidence pack of a project and period, as JSON, CSV or HTML."""
     form = query("format")

@@ -13,36 +13,74 @@ Rung = Annotated[int, Meta(ge=-3650, le=3650)]
 RotatedByKms = Annotated[int, Meta(ge=90, le=2560)]
 Region = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
 Text = Annotated[str, Meta(max_length=1000)]
+Secret = Annotated[str, Meta(pattern=r"^keyturn/[A-Za-z0-9/_+=.@-]{1,500}$")]
+RoleArn = Annotated[str, Meta(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$", max_length=2048)]
 
 
 class RotationBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """`POST …/rotations`."""
 
-    strategy: Strategy | None = None
-    key: Annotated[str, Meta(min_length=1, max_length=2048)] | None = None
-    region: Region | None = None
-    credentials_secret: Annotated[str, Meta(pattern=r"^keyturn/[A-Za-z0-9/_+=.@-]{1,500}$")] | None = None
-    period_days: RotatedByKms | None = None
+    strategy: Annotated[Strategy | None, Meta(description="How; as the policy says when it is not given.")] = None
+    key: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=2048)] | None,
+        Meta(description="A key of your own: its id, or the full ARN for another account; else one is made."),
+    ] = None
+    region: Annotated[Region | None, Meta(description="Towards the twin of a multi-Region key.")] = None
+    credentials_secret: Annotated[
+        Secret | None, Meta(description="The name of the secret with the IAM user that Atlas still calls as.")
+    ] = None
+    period_days: Annotated[
+        RotatedByKms | None, Meta(description="Every how many days KMS rotates, for `kms-automatic`.")
+    ] = None
     reason: Text = ""
-    emergency: bool = False
-    dry_run: bool = False
+    emergency: Annotated[
+        bool, Meta(description="Others may know the key: list in the end what stays readable with it.")
+    ] = False
+    dry_run: Annotated[bool, Meta(description="Make every check, and open nothing.")] = False
 
 
 class PolicyBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """`PATCH …/policy`: only what is named is changed."""
 
-    rotation_period_days: Days | UnsetType | None = UNSET
-    ladder: Annotated[list[Rung], Meta(min_length=1, max_length=50)] | UnsetType = UNSET
-    mode: Mode | UnsetType = UNSET
+    rotation_period_days: Annotated[
+        Days | UnsetType | None, Meta(description="null is as the alert of Atlas says, else 90.")
+    ] = UNSET
+    ladder: Annotated[
+        Annotated[list[Rung], Meta(min_length=1, max_length=50)] | UnsetType,
+        Meta(description="On which days people are reminded, relative to the due day; negative is before."),
+    ] = UNSET
+    mode: Annotated[Mode | UnsetType, Meta(description="Remind people, or rotate by itself on the due day.")] = UNSET
     strategy: Strategy | UnsetType = UNSET
-    automatic_period_days: RotatedByKms | UnsetType = UNSET
-    kms_role_arn: Annotated[str, Meta(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$")] | UnsetType | None = UNSET
-    recipients: list[Text] | UnsetType = UNSET
-    escalate_after_days: Annotated[int, Meta(ge=0, le=3650)] | UnsetType = UNSET
-    quarantine_days: Annotated[int, Meta(ge=1, le=365)] | UnsetType = UNSET
-    guard: GuardMode | UnsetType = UNSET
-    delete_foreign_keys: bool | UnsetType = UNSET
-    attestation_always: bool | UnsetType = UNSET
+    automatic_period_days: Annotated[
+        RotatedByKms | UnsetType, Meta(description="Every how many days KMS rotates, for `kms-automatic`.")
+    ] = UNSET
+    kms_role_arn: Annotated[
+        RoleArn | UnsetType | None, Meta(description="The role for keys in another account; null for our own.")
+    ] = UNSET
+    recipients: Annotated[
+        Annotated[list[Text], Meta(max_length=100)] | UnsetType, Meta(description="Whom messages name, for filters.")
+    ] = UNSET
+    escalate_after_days: Annotated[
+        Annotated[int, Meta(ge=0, le=3650)] | UnsetType,
+        Meta(description="From how many days overdue on reminders go to the escalations topic too."),
+    ] = UNSET
+    quarantine_days: Annotated[
+        Annotated[int, Meta(ge=1, le=365)] | UnsetType,
+        Meta(description="How long a key is disabled before its deletion is scheduled."),
+    ] = UNSET
+    guard: Annotated[
+        GuardMode | UnsetType, Meta(description="Call off what would destroy a needed key, or only tell.")
+    ] = UNSET
+    delete_foreign_keys: Annotated[
+        bool | UnsetType, Meta(description="Whether keys that Keyturn has not made may be deleted by it.")
+    ] = UNSET
+    prove_by_snapshot: Annotated[
+        bool | UnsetType,
+        Meta(description="Deployed only once every cluster has shown a snapshot made with the next key."),
+    ] = UNSET
+    attestation_always: Annotated[
+        bool | UnsetType, Meta(description="Whether a person must vouch for every key that was in use.")
+    ] = UNSET
 
     def changed(self) -> dict[str, object]:
         """The fields that were named, as the policy holds them."""

@@ -34,9 +34,9 @@ class Door:
     view: View
     gives: Any
     """The type that describes the answer; nothing checks it at run time, tests do."""
+    role: Role | None
+    """Which role the caller needs, said at every door; None for none but IAM's leave."""
     status: HTTPStatus = HTTPStatus.OK
-    role: Role | None = Role.VIEWER
-    """Which role the caller needs; None for none but IAM's leave."""
     takes: type[msgspec.Struct] | None = None
     """The struct that the body is read into; the view gets it as `body`."""
     asks: tuple[str, ...] = ()

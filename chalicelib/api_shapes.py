@@ -39,6 +39,7 @@ class Policy(TypedDict):
     quarantine_days: int
     guard: GuardMode
     delete_foreign_keys: bool
+    prove_by_snapshot: bool
     attestation_always: bool
 
 

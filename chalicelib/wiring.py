@@ -39,6 +39,7 @@ class _World:
         self.context: Any = None
         self.outside: Outside | None = None
         self.secrets: Any = None
+        self.account: str | None = None
         self.sessions: dict[Any, tuple[datetime, Any]] = {}
 
 
@@ -278,8 +279,11 @@ def at_once(*calls: Callable[[], Any]) -> tuple[Any, ...]:
 
 
 def _own_account() -> str:
-    account: str = _once("account", lambda: _ask_sts("get_caller_identity")["Account"])
-    return account
+    """The account that this process runs in, which never changes: asked once."""
+    with _building:
+        if _world.account is None:
+            _world.account = str(_ask_sts("get_caller_identity")["Account"])
+        return _world.account
 
 
 def _ask_sts(operation: str, **arguments: str) -> dict[str, Any]:

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
 from urllib.parse import quote, urlencode
 
 from botocore.awsrequest import AWSRequest
@@ -20,12 +19,10 @@ from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 
 from cli import VERSION
-from cli.failures import Failure, Misused, NoWayIn, kept_out, no_keyturn, refusal
+from cli.failures import Failure, Misused, NoWayIn, Unsure, kept_out, no_keyturn, refusal
 from cli.place import Place
+from cli.shapes import Shape
 from cli.signing import Signer
-
-Shape = dict[str, Any]
-"""What the API gives, as it gives it."""
 
 _CONNECTS_WITHIN, _ANSWERS_WITHIN = 5, 30
 """Seconds; API Gateway itself gives up after 29."""
@@ -43,6 +40,13 @@ class Answer:
     body: bytes
 
     def read(self) -> Shape:
+        """The body as JSON; raises NoWayIn for what is none of Keyturn's."""
+        shape = self.said()
+        if not shape:
+            raise no_keyturn(self.status)
+        return shape
+
+    def said(self) -> Shape:
         """The body as JSON; empty for anything that is no JSON object."""
         try:
             shape = json.loads(self.body)
@@ -102,8 +106,6 @@ class Client:
         answer = self._patiently(lambda: self._send(self._request(method, path, query, body, named)), repeatable)
         if answer.status // 100 != 2:  # noqa: PLR2004 - the class of success in HTTP
             raise _failure(answer)
-        if not answer.headers.get("content-type"):
-            raise no_keyturn(answer.status)
         return answer
 
     def knock(self) -> Answer:
@@ -132,7 +134,7 @@ class Client:
         for pause in _PAUSES:
             try:
                 answer = attempt()
-            except _CutOff:
+            except Unsure:
                 if not repeatable:
                     raise
             else:
@@ -150,10 +152,6 @@ class Client:
         return Answer(status=given.status_code, headers=headers, body=given.content)
 
 
-class _CutOff(NoWayIn):
-    """The connection ended before the answer came."""
-
-
 def _said() -> dict[str, str]:
     return {"Content-Type": "application/json", "User-Agent": f"keyturn-cli/{VERSION}"}
 
@@ -165,14 +163,14 @@ def _part(name: str) -> str:
 
 
 def _failure(answer: Answer) -> Failure:
-    document = answer.read()
+    document = answer.said()
     if answer.is_problem and document:
         return refusal(document)
     if answer.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return kept_out(answer.status, str(document.get("message") or document.get("Message") or ""))
     if answer.status in _BUSY or answer.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         said = document.get("message") or "no reason was given"
-        return NoWayIn(f"Keyturn could not answer ({answer.status}): {said}. Try again later.")
+        return Unsure(f"Keyturn could not answer ({answer.status}): {said}. Try again later.")
     return no_keyturn(answer.status)
 
 
@@ -183,10 +181,10 @@ def _unreachable(address: str, error: Exception) -> NoWayIn:
         case ProxyConnectionError():
             return NoWayIn(f"The proxy on the way to {address} does not answer: check HTTPS_PROXY and NO_PROXY.")
         case ReadTimeoutError():
-            return _CutOff(
+            return Unsure(
                 f"{address} did not answer in time. What was asked for may have been done: look before you ask again."
             )
         case ConnectionClosedError():
-            return _CutOff(f"{address} ended the connection without an answer: look before you ask again.")
+            return Unsure(f"{address} ended the connection without an answer: look before you ask again.")
         case _:
             return NoWayIn(f"Nothing answers at {address}: check --endpoint, the network and the VPN.")

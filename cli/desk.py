@@ -8,16 +8,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import sleep
-from typing import Any
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 
-from cli.client import Client
 from cli.failures import Failure, Refused
 from cli.pictures import BAD, WARN, Picture, said
 from cli.place import find_place
-from cli.signing import Signer
+from cli.shapes import Shape
+
+if TYPE_CHECKING:
+    from cli.client import Client
 
 _PIPED_WIDTH = 160
 
@@ -47,7 +49,7 @@ class Surroundings:
 class Desk:
     """One command's work."""
 
-    client: Client
+    client: "Client"
     as_json: bool
     around: Surroundings
     out: Console = field(default_factory=screen)
@@ -57,14 +59,14 @@ class Desk:
         """The time now."""
         return self.around.now()
 
-    def show(self, shape: dict[str, Any], draw: Callable[[dict[str, Any], datetime], Picture]) -> None:
+    def show(self, shape: Shape, draw: Callable[[Shape, datetime], Picture]) -> None:
         """Print a shape: as it is with --json, else as a picture."""
         if self.as_json:
             self.print_json(shape)
         else:
             self.out.print(draw(shape, self.now))
 
-    def print_json(self, shape: dict[str, Any]) -> None:
+    def print_json(self, shape: Shape) -> None:
         """Print a shape as JSON."""
         typer.echo(json.dumps(shape, indent=2))
 
@@ -79,6 +81,10 @@ def open_desk(
     *, endpoint: str | None, profile: str | None, region: str | None, as_json: bool, around: Surroundings | None
 ) -> Iterator[Desk]:
     """Set a desk up; a Failure raised at it ends the command, told on stderr and, with --json, as JSON on stdout."""
+    # Botocore takes longer to load than all the rest: help and completion go without it.
+    from cli.client import Client
+    from cli.signing import Signer
+
     settled = around or Surroundings()
     try:
         place = find_place(endpoint)

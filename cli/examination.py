@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from cli.client import Answer, Client, Shape
 from cli.failures import Failure
+from cli.shapes import Shape
 from cli.standing import Standing, drift_text, standing
 from cli.words import count, plain
+
+if TYPE_CHECKING:
+    from cli.client import Answer, Client
 
 _SKEW_ALLOWED = 60
 """Seconds; AWS refuses signatures that are more than five minutes off."""
@@ -39,7 +42,7 @@ class Finding:
     """Whether nothing else works before this is mended."""
 
 
-def examine(client: Client, now: datetime, version: str) -> Iterator[Finding]:
+def examine(client: "Client", now: datetime, version: str) -> Iterator[Finding]:
     """Check one thing after the other; what stands on a thing that is wrong is not tried."""
     try:
         answer = client.knock()
@@ -58,7 +61,7 @@ def examine(client: Client, now: datetime, version: str) -> Iterator[Finding]:
     yield from _inside(client, now, version)
 
 
-def _inside(client: Client, now: datetime, version: str) -> Iterator[Finding]:
+def _inside(client: "Client", now: datetime, version: str) -> Iterator[Finding]:
     """What only those see who are let in."""
     try:
         health = client.get("health")
@@ -75,7 +78,7 @@ def _shut(check: str, failure: Failure) -> Finding:
     return Finding(check=check, verdict="wrong", found=found, mend=mend or None, shuts_out=True)
 
 
-def _door(answer: Answer) -> Iterator[Finding]:
+def _door(answer: "Answer") -> Iterator[Finding]:
     """Whoever does not sign must be kept out."""
     if answer.status == HTTPStatus.OK:
         mend = "the API's routes have lost their IAM authorization: deploy Keyturn again"
@@ -84,7 +87,7 @@ def _door(answer: Answer) -> Iterator[Finding]:
         yield Finding(check="door", verdict="ok", found="calls without a signature are kept out")
 
 
-def _clock(answer: Answer, now: datetime) -> Finding:
+def _clock(answer: "Answer", now: datetime) -> Finding:
     """Compare this machine's clock with the Date header (RFC 9110, section 6.6.1)."""
     try:
         skew = round((now - parsedate_to_datetime(answer.headers.get("date", ""))).total_seconds())
@@ -104,7 +107,7 @@ def _version(health: Shape, version: str) -> Finding:
     return Finding(check="version", verdict="look", found=f"{version} here, {theirs} there", mend=mend)
 
 
-def _fleet(client: Client, now: datetime) -> Iterator[Finding]:
+def _fleet(client: "Client", now: datetime) -> Iterator[Finding]:
     try:
         projects = client.everything("projects")["items"]
     except Failure as failure:

@@ -53,6 +53,10 @@ class NoWayIn(Failure):
     exit_code = NO_WAY_IN
 
 
+class Unsure(NoWayIn):
+    """The way ended before an answer came: what was asked for may have been done."""
+
+
 def refusal(problem: Mapping[str, Any]) -> Failure:
     """A problem (RFC 9457) as a Failure with every reason."""
     detail = str(problem.get("detail") or problem.get("title"))

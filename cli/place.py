@@ -25,8 +25,11 @@ def find_place(endpoint: str | None) -> Place:
             "Where is Keyturn? Give --endpoint or set KEYTURN_ENDPOINT: the stack's output EndpointURL, or the"
             " sandbox's address."
         )
-    parts = urlsplit(endpoint)
-    host = parts.hostname or ""
+    try:
+        parts = urlsplit(endpoint)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise Misused(f"The endpoint is no address: {error}.") from error
     if parts.username or parts.password or parts.query or parts.fragment or not host:
         raise Misused("The endpoint is an address with a stage and nothing more, as https://…amazonaws.com/live.")
     if parts.scheme != "https" and not (parts.scheme == "http" and host in _LOOPBACK):

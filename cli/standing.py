@@ -1,15 +1,14 @@
 """How a project stands, worst first."""
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from enum import IntEnum
-from typing import Any
 
-from cli.words import count, days_until, named, plain
+from cli.shapes import Shape
+from cli.words import count, moment, named, plain
 
-Shape = Mapping[str, Any]
-_SOON = 30
-"""Days before the due date from which on a project is due soon; the first rung of the usual ladder."""
+_SOON = timedelta(days=30)
+"""How long before the due date a project is due soon; the first rung of the usual ladder."""
 
 DRIFTS = {
     "provider_changed": "it encrypts with another provider's key now",
@@ -37,7 +36,7 @@ class Standing(IntEnum):
     @property
     def word(self) -> str:
         """The standing in words."""
-        return self.name.lower().replace("_", " ")
+        return "in trouble" if self is Standing.TROUBLE else self.name.lower().replace("_", " ")
 
 
 def standing(project: Shape, now: datetime) -> Standing:
@@ -46,22 +45,22 @@ def standing(project: Shape, now: datetime) -> Standing:
         return Standing.TROUBLE
     if project.get("banner"):
         return Standing.DEPLOYING
-    due = days_until(project["due_at"], now) if project.get("due_at") else None
-    if due is not None and due < 0:
+    due_at = moment(project["due_at"]) if project.get("due_at") else None
+    if due_at is not None and due_at < now:
         return Standing.OVERDUE
     if project.get("open_rotation"):
         return Standing.ROTATING
     if project.get("not_covered_because"):
         return Standing.NOT_COVERED
-    return Standing.DUE_SOON if due is not None and due <= _SOON else Standing.FINE
+    return Standing.DUE_SOON if due_at is not None and due_at <= now + _SOON else Standing.FINE
 
 
-def worst_first(projects: Iterable[dict[str, Any]], now: datetime) -> list[dict[str, Any]]:
+def worst_first(projects: Iterable[Shape], now: datetime) -> list[Shape]:
     """Projects in the order in which an operator should look at them."""
     return sorted(projects, key=lambda one: (standing(one, now), one.get("due_at") or "9", named(one, "name")))
 
 
-def to_know(project: Shape) -> str:
+def to_know(project: Shape, now: datetime) -> str:
     """What an operator should know of a project, in a line."""
     troubles = [drift_text(code) for code in project.get("drift", ())]
     if project.get("valid") is False and "key_invalid" not in project.get("drift", ()):
@@ -72,7 +71,7 @@ def to_know(project: Shape) -> str:
         troubles.append(str(project["not_covered_because"]))
     elif project.get("not_covered"):
         troubles.append(f"{count(len(project['not_covered']), 'cluster')} not covered")
-    if project.get("quiet_until"):
+    if project.get("quiet_until") and moment(project["quiet_until"]) > now:
         troubles.append(f"quiet until {project['quiet_until'][:10]}")
     return plain("; ".join(troubles))
 

@@ -7,11 +7,11 @@ import typer
 from rich.live import Live
 from rich.spinner import Spinner
 
-from cli.client import Shape
 from cli.desk import Desk
 from cli.drawing.rotations import TERMINAL, draw_progress, draw_rotation
 from cli.failures import INTERRUPTED, REFUSED
 from cli.pictures import stack
+from cli.shapes import Shape
 from cli.words import listed, minute, plain
 
 Tell = Callable[[Shape], None]

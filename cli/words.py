@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-_DAY = 86400
 _SAFE_SPACES = {"\n", "\t"}
 
 
@@ -20,8 +19,8 @@ def moment(text: str) -> datetime:
 
 
 def days_until(text: str, now: datetime) -> int:
-    """Whole days until a time, negative when it is past."""
-    return round((moment(text) - now).total_seconds() / _DAY)
+    """Days in the calendar (UTC) until a time, negative when its day is past."""
+    return (moment(text).astimezone(UTC).date() - now.astimezone(UTC).date()).days
 
 
 def day(text: str | None) -> str:

@@ -22,6 +22,8 @@ OLD = KeyArn(account="123456789012", region="us-east-1", key_id="11111111-2222-3
 NEW = KeyArn(account="123456789012", region="us-east-1", key_id="99999999-2222-3333-4444-555555555555")
 SECRET = "do/not+print/me0123456789"
 DIGEST = "a" * 64
+CUT_OFF = 0
+"""For a status: the connection ends without an answer."""
 
 
 @dataclass
@@ -48,12 +50,20 @@ class FakeApi:
         call = f"{request.method} {request.path}"
         body = json.loads(request.get_data() or b"null")
         self.asked.append(
-            SimpleNamespace(call=call, query=dict(request.args), body=body, headers=dict(request.headers))
+            SimpleNamespace(
+                call=call,
+                target=environ["REQUEST_URI"],
+                query=dict(request.args),
+                body=body,
+                headers=dict(request.headers),
+            )
         )
         waiting = self.answers.get(call) or [
             (b'{"message": "Missing Authentication Token"}', 403, "application/json", {})
         ]
         text, status, media_type, headers = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+        if status == CUT_OFF:
+            raise ConnectionError
         return Response(text, status, headers, content_type=media_type)(environ, start_response)
 
     @property

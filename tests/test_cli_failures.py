@@ -4,7 +4,9 @@ import json
 import socket
 
 import pytest
-from fake_api import PROJECT, SECRET, call, open_api, page, project
+from fake_api import CUT_OFF, PROJECT, SECRET, call, deletion, open_api, page, project
+
+from cli.place import Place, find_place
 
 HEALTH, PROJECTS = "GET /v1/health", "GET /v1/projects"
 
@@ -84,6 +86,15 @@ def test_something_else_than_keyturn_is_noticed(desk):
     assert "Something answered with 404" in told.stderr
 
 
+def test_a_page_for_browsers_is_no_answer_either(desk):
+    desk.api.on(PROJECTS, b"<html>log in, please</html>", media_type="text/html")
+
+    told = desk.keyturn("projects")
+
+    assert told.exit_code == 3
+    assert "Something answered with 200" in told.stderr
+
+
 def test_a_busy_api_is_asked_again(desk):
     desk.api.on(PROJECTS, {"message": "Too Many Requests"}, status=429)
     desk.api.on(PROJECTS, page(project()))
@@ -94,13 +105,28 @@ def test_a_busy_api_is_asked_again(desk):
     assert (told.exit_code, slept) == (0, [0.5])
 
 
-def test_what_may_have_been_done_is_not_asked_for_twice(desk):
-    desk.api.on("POST /v1/keys/k/deletion", {"message": "Endpoint request timed out"}, status=504)
+@pytest.mark.parametrize("status", [504, CUT_OFF])
+def test_what_may_have_been_done_is_not_asked_for_twice(desk, status):
+    desk.api.on("POST /v1/keys/k/deletion", {"message": "Endpoint request timed out"}, status=status)
 
     told = desk.keyturn("delete", "k")
 
     assert told.exit_code == 3
     assert desk.api.calls == ["POST /v1/keys/k/deletion"]
+
+
+def test_what_was_turned_away_at_the_door_is_asked_for_again(desk):
+    desk.api.on("DELETE /v1/deletions/d1", {"message": "Too Many Requests"}, status=429)
+    desk.api.on("DELETE /v1/deletions/d1", deletion())
+
+    assert desk.keyturn("calloff", "d1").exit_code == 0
+
+
+def test_a_look_that_was_cut_off_is_taken_again(desk):
+    desk.api.on(PROJECTS, {}, status=CUT_OFF)
+    desk.api.on(PROJECTS, page(project()))
+
+    assert desk.keyturn("projects").exit_code == 0
 
 
 def test_without_credentials_it_says_where_they_are_looked_for(desk):
@@ -144,6 +170,20 @@ def test_a_signature_is_for_the_region_asked_for_or_the_profiles(desk, words, en
 
 
 @pytest.mark.parametrize(
+    ("endpoint", "region"),
+    [
+        ("https://a1b2c3.execute-api.eu-west-1.amazonaws.com/live/", "eu-west-1"),
+        ("https://a1b2c3.execute-api.cn-north-1.amazonaws.com.cn/live", "cn-north-1"),
+        ("https://vpce-1.execute-api.eu-west-1.vpce.amazonaws.com/live", "eu-west-1"),
+        ("https://keys.example.com", None),
+        ("http://[::1]:8400", None),
+    ],
+)
+def test_an_address_of_api_gateways_names_its_region(endpoint, region):
+    assert find_place(endpoint) == Place(address=endpoint.rstrip("/"), region=region)
+
+
+@pytest.mark.parametrize(
     ("endpoint", "said"),
     [
         (None, "Where is Keyturn?"),
@@ -153,6 +193,8 @@ def test_a_signature_is_for_the_region_asked_for_or_the_profiles(desk, words, en
         ("keyturn.example", "nothing more"),
         ("https://ada:secret@keyturn.example", "nothing more"),
         ("https://keyturn.example/live?x=1", "nothing more"),
+        ("https://keyturn.example:port", "The endpoint is no address"),
+        ("http://[::1", "The endpoint is no address"),
     ],
 )
 def test_an_endpoint_over_which_nobody_should_talk_is_not_asked(endpoint, said):
@@ -177,7 +219,7 @@ def test_a_wrong_call_ends_with_2_and_asks_nothing(desk, words):
 def test_an_id_cannot_reach_out_of_its_place_in_the_path(desk):
     desk.keyturn("project", "../keys?x=1")
 
-    assert desk.api.calls == ["GET /v1/projects/../keys?x=1"]
+    assert [asked.target for asked in desk.api.asked] == ["/v1/projects/..%2Fkeys%3Fx%3D1"]
 
 
 def test_health_says_which_version_lives_where(desk):

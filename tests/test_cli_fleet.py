@@ -1,12 +1,14 @@
 """`keyturn status`, `projects`, `project` and `ack`: what an operator sees of the fleet."""
 
 import json
+from datetime import timedelta
 
 import pytest
 from fake_api import NEW, NOW, PROJECT, in_days, key, open_api, page, project
 
 from chalicelib.domain.records import Policy, Uncovered
 from cli.standing import Standing, standing, worst_first
+from cli.words import distance
 
 STATUS, KEYS = "GET /v1/projects", "GET /v1/keys"
 RETIRING = {"keys": 3, "dollars_per_month": 3.0}
@@ -27,7 +29,7 @@ def test_status_says_in_a_sentence_how_the_fleet_stands(desk):
 
     assert told.exit_code == 0
     assert told.stdout.startswith(
-        "3 projects: 1 trouble, 1 overdue and 1 fine.\n3 old keys are kept, for $3.00 a month."
+        "3 projects: 1 in trouble, 1 overdue and 1 fine.\n3 old keys are kept, for $3.00 a month."
     )
 
 
@@ -38,7 +40,7 @@ def test_status_shows_the_worst_first(desk):
 
     lines = desk.keyturn("status").stdout.splitlines()
 
-    assert [line.split()[1] for line in lines if "64b0" in line] == ["hurt", "late", "calm"]
+    assert [line[12:16] for line in lines if PROJECT in line] == ["hurt", "late", "calm"]
     assert "the key's policy does not let Atlas' role use it any more" in " ".join(lines)
 
 
@@ -134,6 +136,15 @@ def test_a_moment_that_is_none_is_called_wrongly_and_nothing_is_asked(desk):
     assert not desk.api.asked
 
 
+def test_a_silence_that_is_over_is_not_told(desk):
+    desk.api.on(STATUS, page(project(quiet_until=in_days(-1)), project(quiet_until=in_days(1))))
+
+    told = desk.keyturn("projects").stdout
+
+    assert "quiet until 2027-03-02" in told
+    assert told.count("quiet until") == 1
+
+
 @pytest.mark.parametrize(
     ("wishes", "stands"),
     [
@@ -141,6 +152,8 @@ def test_a_moment_that_is_none_is_called_wrongly_and_nothing_is_asked(desk):
         ({"valid": False}, Standing.TROUBLE),
         ({"banner": "deploying", "key_since": in_days(-100)}, Standing.DEPLOYING),
         ({"key_since": in_days(-91)}, Standing.OVERDUE),
+        ({"key_since": in_days(-90) - timedelta(seconds=1)}, Standing.OVERDUE),
+        ({"key_since": in_days(-90)}, Standing.DUE_SOON),
         ({"open_rotation": "r1"}, Standing.ROTATING),
         ({"open_rotation": "r1", "key_since": in_days(-91)}, Standing.OVERDUE),
         ({"key_since": in_days(-60)}, Standing.DUE_SOON),
@@ -151,6 +164,14 @@ def test_a_moment_that_is_none_is_called_wrongly_and_nothing_is_asked(desk):
 )
 def test_a_projects_standing(wishes, stands):
     assert standing(project(**wishes), NOW) is stands
+
+
+@pytest.mark.parametrize(
+    ("hours", "said"),
+    [(0, "today"), (14, "today"), (15, "in 1 day"), (39, "in 2 days"), (-9, "today"), (-10, "1 day ago")],
+)
+def test_a_distance_is_counted_in_days_of_the_calendar(hours, said):
+    assert distance((NOW + timedelta(hours=hours)).isoformat(), NOW) == said
 
 
 def test_among_equals_the_one_that_is_due_first_comes_first():

@@ -87,6 +87,24 @@ def test_the_doctor_finds_nothing_wrong(office):
     assert "1 project, none in trouble" in told.stdout
 
 
+def test_a_role_of_a_profile_is_assumed(office, tmp_path):
+    ada = office.desk.world.operators[0]
+    may = {"Effect": "Allow", "Principal": {"AWS": ada.arn}, "Action": "sts:AssumeRole"}
+    role = office.desk.world.aws.create_role("night-shift", {"Version": "2012-10-17", "Statement": [may]})
+    profiles = tmp_path / "config"
+    profiles.write_text(
+        f"[profile night]\nrole_arn = {role}\nsource_profile = ada\nregion = us-east-1\n"
+        f"[profile ada]\naws_access_key_id = {ada.access_key_id}\naws_secret_access_key = {ada.secret_access_key}\n"
+    )
+
+    elsewhere = {"AWS_CONFIG_FILE": str(profiles), "AWS_ENDPOINT_URL": office.desk.world.aws.address}
+    nobody = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))
+    told = call(office.desk.address, "doctor", "--profile", "night", **elsewhere, **nobody)
+
+    assert told.exit_code == 0
+    assert "found by `assume-role`" in told.stdout
+
+
 def test_a_dry_run_opens_no_rotation(office):
     told = office.desk.ada("rotate", office.project_id, "--dry-run")
 

@@ -1,5 +1,7 @@
 """`keyturn` as a program of its own: on a real pseudo-terminal, in a pipe, and as it is installed."""
 
+import hashlib
+import json
 import os
 import pty
 import subprocess
@@ -109,6 +111,54 @@ def test_a_terminal_without_unicode_is_no_reason_to_fail(desk):
 
     assert told.returncode == 0
     assert b"zahlungen ?" in told.stdout
+
+
+@pytest.fixture
+def single_sign_on(desk, tmp_path):
+    """The environment of somebody who is logged in with SSO until a moment: `single_sign_on(until)`."""
+    start = "https://company.awsapps.example/start"
+
+    def log_in(until):
+        token = {"startUrl": start, "region": "us-east-1", "accessToken": SECRET, "expiresAt": until}
+        cache = tmp_path / ".aws" / "sso" / "cache"
+        cache.mkdir(parents=True)
+        (cache / f"{hashlib.sha1(start.encode()).hexdigest()}.json").write_text(json.dumps(token))
+        (tmp_path / ".aws" / "config").write_text(
+            f"[profile company]\nsso_start_url = {start}\nsso_region = us-east-1\nregion = us-east-1\n"
+            "sso_account_id = 123456789012\nsso_role_name = operations\n"
+        )
+        return {"HOME": str(tmp_path), "AWS_PROFILE": "company", "AWS_ENDPOINT_URL_SSO": desk.address}
+
+    given = {
+        "accessKeyId": "ASIASSO",
+        "secretAccessKey": SECRET,
+        "sessionToken": "session",
+        "expiration": 4102444800000,
+    }
+    desk.api.on("GET /federation/credentials", {"roleCredentials": given})
+    return log_in
+
+
+def without_keys(**more):
+    return {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", **more}
+
+
+def test_who_is_logged_in_with_sso_needs_nothing_else(desk, single_sign_on):
+    desk.api.on("GET /v1/health", {"status": "ok", "version": "1"})
+
+    told = in_a_pipe(desk.address, "health", **without_keys(**single_sign_on("2099-01-01T00:00:00Z")))
+
+    assert told.returncode == 0, told.stderr
+    assert "Credential=ASIASSO/" in desk.api.asked[-1].headers["Authorization"]
+    assert desk.api.asked[-1].headers["X-Amz-Security-Token"] == "session"
+
+
+def test_who_was_logged_in_with_sso_is_told_to_log_in_again(desk, single_sign_on):
+    told = in_a_pipe(desk.address, "health", **without_keys(**single_sign_on("2020-01-01T00:00:00Z")))
+
+    assert told.returncode == 3
+    assert b"With SSO, log in again: aws sso login" in told.stderr
+    assert SECRET.encode() not in told.stderr
 
 
 def test_completion_knows_the_commands():

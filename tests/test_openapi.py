@@ -11,6 +11,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from app import app
 from chalicelib.api_problems import URN, Kind
 from chalicelib.domain.refusals import No
+from sandbox.gateway import Answer
 
 CONTRACT = Contract()
 README = (OPENAPI.parent.parent / "README.md").read_text(encoding="utf-8")
@@ -87,3 +88,25 @@ def test_the_document_is_plain_json_with_one_id_per_operation():
 
     assert len(ids) == len(set(ids))
     assert json.loads(OPENAPI.read_text(encoding="utf-8")) == CONTRACT.document
+
+
+GOOD = {"status": "ok", "version": "1"}
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body"),
+    [
+        (200, {"x-request-id": "r"}, GOOD | {"colour": "red"}),
+        (200, {"x-request-id": "r"}, {"status": "ok"}),
+        (200, {"x-request-id": "r"}, GOOD | {"version": 1}),
+        (200, {}, GOOD),
+        (200, {"x-request-id": "r", "content-type": "text/plain"}, GOOD),
+        (201, {"x-request-id": "r"}, GOOD),
+    ],
+)
+def test_the_contract_complains_of_what_it_does_not_say_and_of_what_is_missing(status, headers, body):
+    def answered(status, headers, body):
+        return Answer(status=status, headers={"content-type": "application/json", **headers}, body=json.dumps(body))
+
+    assert CONTRACT.complaints("GET", "/v1/health", answered(200, {"x-request-id": "r"}, GOOD)) == []
+    assert CONTRACT.complaints("GET", "/v1/health", answered(status, headers, body)) != []

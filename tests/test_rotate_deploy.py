@@ -8,7 +8,7 @@ from fake_atlas import PROJECT, a_cluster, a_key, a_snapshot, some_settings
 from simple_world import BUSY, DAY, HOUR, MINUTE, START, a_rotation, a_world, found, in_state, old_key
 
 from chalicelib.domain.observed import Encryption, Settings
-from chalicelib.domain.records import KeyState, NoticeKind, RotationState
+from chalicelib.domain.records import KeyState, NoticeKind, Policy, RotationState
 from chalicelib.usecases.discover import discover_project
 from chalicelib.usecases.ports import PermanentError
 
@@ -218,3 +218,51 @@ def test_without_an_emergency_nothing_is_listed(world):
     done = in_state(world, "deployed").now
 
     assert (done.still_readable, "snapshots" in {call[0] for call in world.atlas.calls}) == (None, False)
+
+
+def made_with(world, rotation, **changes):
+    since = rotation.now.swapped_at
+    snapshot = a_snapshot(7, rotation.now.new_key, created_at=since + MINUTE, expires_at=since + 9 * DAY)
+    return replace(snapshot, **changes)
+
+
+@pytest.fixture
+def proving(world):
+    """A rotation of a project whose policy wants a snapshot made with the new key."""
+    world.change(world.project, policy=Policy(prove_by_snapshot=True))
+    rotation = a_rotation(world)
+    rotation.go_until("deploying")
+    rotation.go(12)
+    return rotation
+
+
+def test_where_the_policy_wants_proof_a_rotation_waits_for_a_snapshot_of_every_cluster(world, proving):
+    assert proving.now.state == "deploying"
+    assert proving.now.waiting_for == ("a snapshot of cluster main made with the new key: take one to hurry",)
+
+
+@pytest.mark.parametrize("lists", ["snapshots", "sharded"])
+def test_a_snapshot_made_with_the_new_key_proves_the_deployment(world, proving, lists):
+    getattr(world.in_atlas, lists)["main"] = [made_with(world, proving)]
+
+    done = proving.go_until("deployed")
+
+    assert done.evidence == (f"snapshot {7:024x} of cluster main was made with {done.new_key}",)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"status": "inProgress"}, {"key": None}, {"key": a_key(9).key_id}, {"created_at": START - HOUR}, {"created_at": None}],
+)
+def test_a_snapshot_that_is_older_or_shows_another_key_proves_nothing(world, proving, changes):
+    world.in_atlas.snapshots["main"] = [made_with(world, proving, **changes)]
+
+    proving.go(3)
+
+    assert proving.now.state == "deploying"
+
+
+def test_clusters_that_are_paused_or_not_backed_up_are_not_waited_for(world, proving):
+    world.in_atlas.clusters = [(a_cluster("main", paused=True), False), (a_cluster("bare", backups=False), False)]
+
+    assert proving.go_until("deployed").evidence == ()

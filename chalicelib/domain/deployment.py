@@ -10,12 +10,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from chalicelib.domain.observed import Cluster, Encryption, Settings
+from chalicelib.domain.arn import KeyArn, parse_key_id
+from chalicelib.domain.observed import Cluster, Encryption, Settings, Snapshot
 from chalicelib.domain.records import Rotation, RotationState
 from chalicelib.domain.swap import SETTLES_WITHIN
 
 SOAK = timedelta(minutes=30)
 LOOK_EVERY = timedelta(minutes=5)
+LOOK_FOR_SNAPSHOTS_EVERY = timedelta(minutes=30)
 
 BANNER = "key rotation is being deployed: do not disable or delete {leaving} until this is over"
 _SETTINGS = "the settings to name the new key"
@@ -74,6 +76,12 @@ def _unrest(settings: Settings, clusters: Iterable[Cluster], *, shows_new_key: b
     for cluster in clusters:
         if not cluster.paused and cluster.state != "IDLE":
             yield f"cluster {cluster.name} to become IDLE (it is {cluster.state})"
+
+
+def proves(snapshot: Snapshot, arn: KeyArn, since: datetime) -> bool:
+    """Whether a snapshot shows that its cluster encrypts with this key by now: made with it, after the swap."""
+    made = snapshot.status == "completed" and snapshot.created_at is not None and snapshot.created_at >= since
+    return made and snapshot.key is not None and parse_key_id(snapshot.key) == arn.key_id
 
 
 def was_undone(rotation: Rotation, now: datetime) -> bool:

@@ -28,6 +28,7 @@ def document(seen: Evidence, reasons: tuple[Reason, ...]) -> Proof:
             "last_use_known_to_kms": asdict(seen.used) if seen.used is not None else None,
         },
         sort_keys=True,
+        separators=(",", ":"),
         default=_text,
     )
     return Proof(digest=hashlib.sha256(text.encode()).hexdigest(), at=seen.gathered_at, arn=seen.key.arn, document=text)

@@ -51,6 +51,8 @@ class Policy:
     quarantine_days: int = 7
     guard: GuardMode = GuardMode.CANCEL
     delete_foreign_keys: bool = False
+    prove_by_snapshot: bool = False
+    """Whether a rotation is deployed only when every cluster has shown a snapshot made with the next key."""
     attestation_always: bool = False
     """Whether a person must vouch for every key, not only where Atlas shows copies or downloads."""
 

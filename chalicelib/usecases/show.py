@@ -151,6 +151,7 @@ def project_shape(project: Project, rotation: Rotation | None) -> Shape:
             "quarantine_days": policy.quarantine_days,
             "guard": policy.guard,
             "delete_foreign_keys": policy.delete_foreign_keys,
+            "prove_by_snapshot": policy.prove_by_snapshot,
             "attestation_always": policy.attestation_always,
         },
     }

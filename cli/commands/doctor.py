@@ -6,12 +6,12 @@ from datetime import datetime
 import typer
 
 from cli import VERSION
-from cli.client import Shape
 from cli.desk import Desk
 from cli.examination import Finding, examine
 from cli.failures import NO_WAY_IN, REFUSED
 from cli.front import command
 from cli.pictures import BAD, GOOD, QUIET, WARN, Picture, said, stack, table
+from cli.shapes import Shape
 
 _COLOURS = {"ok": GOOD, "look": WARN, "wrong": BAD, "not tried": QUIET}
 

@@ -47,6 +47,9 @@ def policy(  # noqa: PLR0913 - each parameter is an option
     delete_foreign_keys: Annotated[
         bool | None, typer.Option(help="Whether a key may be deleted that Keyturn did not make.")
     ] = None,
+    prove_by_snapshot: Annotated[
+        bool | None, typer.Option(help="Whether every cluster must show a snapshot made with the next key.")
+    ] = None,
     attestation_always: Annotated[
         bool | None, typer.Option(help="Whether a person must vouch for every key that was in use.")
     ] = None,
@@ -64,6 +67,7 @@ def policy(  # noqa: PLR0913 - each parameter is an option
         "quarantine_days": quarantine_days,
         "guard": guard,
         "delete_foreign_keys": delete_foreign_keys,
+        "prove_by_snapshot": prove_by_snapshot,
         "attestation_always": attestation_always,
     }
     body = {name: None if wish == _NONE else wish for name, wish in wishes.items() if wish is not None}

@@ -6,11 +6,11 @@ from uuid import uuid4
 import typer
 
 from cli.arguments import ProjectId, RotationId, Strategy
-from cli.client import Shape
 from cli.desk import Desk
 from cli.drawing.rotations import draw_preview, draw_rotation, draw_rotations
-from cli.failures import REFUSED, NoWayIn
+from cli.failures import REFUSED, Unsure
 from cli.front import command
+from cli.shapes import Shape
 from cli.watch import watch
 
 Watch = Annotated[bool, typer.Option("--watch", help="Stay, and show each step until it is over.")]
@@ -74,7 +74,7 @@ def _request(desk: Desk, project_id: str, body: Shape, idempotency_key: str) -> 
     headers = {"Idempotency-Key": idempotency_key}
     try:
         return desk.client.ask("POST", ("projects", project_id, "rotations"), body=body, headers=headers).read()
-    except NoWayIn as failure:
+    except Unsure as failure:
         failure.text += f"\nTo ask again for the same rotation: --idempotency-key {idempotency_key}"
         raise
 

@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from cli.client import Shape
 from cli.pictures import BAD, GOOD, QUIET, WARN, Picture, pairs, points, said, stack
+from cli.shapes import Shape
 from cli.words import minute, when, who
 
 _NEXT = {

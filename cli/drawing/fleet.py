@@ -5,8 +5,8 @@ from datetime import datetime
 
 from rich.text import Text
 
-from cli.client import Shape
 from cli.pictures import BAD, BUSY, GOOD, QUIET, WARN, Picture, pairs, points, said, stack, table
+from cli.shapes import Shape
 from cli.standing import Standing, drift_text, standing, to_know
 from cli.words import count, day, distance, dollars, listed, named, when
 
@@ -61,7 +61,7 @@ def _row(project: Shape, now: datetime) -> tuple[Picture, ...]:
     stands = standing(project, now)
     due = distance(project["due_at"], now) if project["due_at"] else "-"
     name = named(project, "name")
-    return Text(stands.word, _COLOURS[stands]), name, project["project_id"], due, to_know(project)
+    return Text(stands.word, _COLOURS[stands]), name, project["project_id"], due, to_know(project, now)
 
 
 def draw_project(project: Shape, now: datetime) -> Picture:

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from rich.text import Text
 
-from cli.client import Shape
 from cli.pictures import BAD, BUSY, GOOD, QUIET, WARN, Bar, Picture, pairs, points, said, stack, table
+from cli.shapes import Shape
 from cli.words import count, day, days_until, distance, dollars, minute, moment, when
 
 _COLOURS = {

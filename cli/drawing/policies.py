@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from cli.client import Shape
 from cli.pictures import Picture, pairs, said, stack
+from cli.shapes import Shape
 from cli.words import named
 
 

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from rich.text import Text
 
-from cli.client import Shape
 from cli.pictures import BAD, BUSY, GOOD, QUIET, WARN, Picture, pairs, points, said, stack, table
+from cli.shapes import Shape
 from cli.words import count, day, minute, who
 
 TERMINAL = frozenset({"deployed", "failed", "cancelled", "rolled_back"})

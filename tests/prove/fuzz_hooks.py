@@ -13,7 +13,9 @@ from botocore.credentials import Credentials
 
 OPERATOR = Credentials(os.environ["FUZZ_ACCESS_KEY_ID"], os.environ["FUZZ_SECRET_ACCESS_KEY"])
 CALLS = count(1)
-NAMES_SOMETHING = re.compile(r"`[$\w]|the header [a-z-]+|names several keys|the statement|JSON is malformed|truncated")
+NAMES_SOMETHING = re.compile(
+    r"field `|`[$\w]|the header [a-z-]+|names several keys|the statement|JSON is malformed|truncated"
+)
 NOT_SIGNED = {"connection", "user-agent", "accept-encoding", "content-length", "transfer-encoding"}
 
 

@@ -23,8 +23,11 @@ SEED = os.environ.get("KEYTURN_SEED", "20270301")
 
 
 @pytest.fixture
-def place():
+def place(monkeypatch):
+    """A world whose API asks who is what."""
     with telling() as set_up:
+        for name in ("VIEWERS", "OPERATORS", "APPROVERS"):
+            monkeypatch.setenv(name, "arn:aws:iam::*:user/operator-*")
         yield Place(set_up)
 
 

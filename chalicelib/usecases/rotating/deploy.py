@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from chalicelib.domain.arn import KeyArn
-from chalicelib.domain.deployment import LOOK_EVERY, Deployment, judge_deployment, was_undone
+from chalicelib.domain.deployment import LOOK_EVERY, LOOK_FOR_SNAPSHOTS_EVERY, Deployment, judge_deployment, was_undone
 from chalicelib.domain.observed import Settings
 from chalicelib.domain.records import Key, KeyState, NoticeKind, Problem, Record, Rotation
 from chalicelib.domain.rollback import turn_round
@@ -12,6 +12,7 @@ from chalicelib.domain.swap import names
 from chalicelib.domain.wording_rotation import still_readable
 from chalicelib.usecases.observe import live_clusters
 from chalicelib.usecases.rotating.expose import list_exposed
+from chalicelib.usecases.rotating.prove import look_for_proof
 from chalicelib.usecases.rotating.work import Outcome, Work, refuse
 
 
@@ -48,6 +49,11 @@ def _await(work: Work, *, arriving: KeyArn | None, leaving: KeyArn | None) -> Ou
     rotation = _looked_at(work.rotation, look)
     if not look.done:
         return Outcome(rotation=rotation, look_again=LOOK_EVERY, seen=settings)
+    if work.project.policy.prove_by_snapshot and arriving is not None and arriving == rotation.new_key:
+        waiting_for, evidence = look_for_proof(work, arriving, clusters)
+        rotation = replace(rotation, waiting_for=waiting_for, evidence=evidence)
+        if waiting_for:
+            return Outcome(rotation=rotation, look_again=LOOK_FOR_SNAPSHOTS_EVERY, seen=settings)
     return _done(replace(work, rotation=rotation), arriving, leaving)
 
 
