@@ -91,8 +91,8 @@ def test_schemathesis_finds_nothing_wrong_with_what_the_api_answers(place, tmp_p
     with open_door(place.world, place.runner) as address:
         ran = fuzz(place, address, tmp_path, world)
 
-    answers = Counter((tmp_path / "answers.txt").read_text(encoding="utf-8").splitlines())
     assert ran.returncode == 0, ran.stdout + ran.stderr
+    answers = Counter((tmp_path / "answers.txt").read_text(encoding="utf-8").splitlines())
     tell(
         schemathesis_in_a_world=world,
         calls=answers.total(),
