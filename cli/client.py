@@ -102,7 +102,7 @@ class Client:
     ) -> Answer:
         """Ask, and give what succeeded; raises a Failure for everything else."""
         named = dict(headers or {})
-        repeatable = method == "GET" 
+        repeatable = method == "GET" or "Idempotency-Key" in named
         answer = self._patiently(lambda: self._send(self._request(method, path, query, body, named)), repeatable)
         if answer.status // 100 != 2:  # noqa: PLR2004 - the class of success in HTTP
             raise _failure(answer)

@@ -93,6 +93,7 @@ def with_twice_the_name():
     return replace(project, clusters=(gone, CLEAN_CLUSTER))
 
 
+SWITCHED_OFF = replace(MAIN, encryption=Encryption.NONE)
 JUST_REPLACED = {"replaced_at": NOW - DAY, "deployed_at": NOW - DAY}
 PAUSED = replace(MAIN, paused=True)
 NEEDED = [
@@ -333,6 +334,21 @@ def test_what_a_person_vouched_for_or_a_key_that_never_served_needs_nobody_to_vo
     assert [(r.kind, r.until, "attest" in r.text) for r in needs(seen)] == [(kind, None, True)]
     for key in (replace(KEY, attested_at=NOW), UNUSED):
         assert needs(replace(seen, key=key)) == ()
+
+
+@pytest.mark.parametrize(
+    "changes", [{"jobs": Jobs(downloads=1)}, {"cluster": replace(SWITCHED_OFF, point_in_time=True)}]
+)
+def test_a_cluster_whose_encryption_was_switched_off_counts_while_it_has_snapshots_made_under_a_key(changes):
+    seen = with_cluster(**{"cluster": SWITCHED_OFF, **changes})
+    seen = replace(seen, key=replace(KEY, **JUST_REPLACED))
+    (project,) = seen.projects
+    (cluster,) = project.clusters
+
+    remembers = replace(cluster, tally=Tally(by_key=((NEXT, 1),)))
+
+    assert needs(seen) == ()
+    assert len(needs(replace(seen, projects=(replace(project, clusters=(remembers,)),)))) == 1
 
 
 def test_downloads_say_how_many_and_of_which_cluster():

@@ -252,7 +252,13 @@ def test_a_snapshot_made_with_the_new_key_proves_the_deployment(world, proving, 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"status": "inProgress"}, {"key": None}, {"key": a_key(9).key_id}, {"created_at": START - HOUR}, {"created_at": None}],
+    [
+        {"status": "inProgress"},
+        {"key": None},
+        {"key": a_key(9).key_id},
+        {"created_at": START - HOUR},
+        {"created_at": None},
+    ],
 )
 def test_a_snapshot_that_is_older_or_shows_another_key_proves_nothing(world, proving, changes):
     world.in_atlas.snapshots["main"] = [made_with(world, proving, **changes)]

@@ -146,6 +146,11 @@ class ClusterEvidence:
         """Whether the project's customer key may encrypt it; a provider we do not know counts."""
         return self.cluster.encryption in {Encryption.AWS, Encryption.UNKNOWN}
 
+    @property
+    def was_encrypted(self) -> bool:
+        """Whether a customer key may encrypt it now, or did so when one of its snapshots was made."""
+        return self.encrypted or any(name for name, _ in self.tally.by_key)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectEvidence:

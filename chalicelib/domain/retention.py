@@ -142,7 +142,7 @@ def point_in_time_window(seen: Evidence) -> Iterable[Reason]:
     if replaced is None:
         return
     for project_id, cluster in seen.clusters():
-        if not cluster.encrypted or not cluster.cluster.point_in_time or cluster.schedule is None:
+        if not cluster.was_encrypted or not cluster.cluster.point_in_time or cluster.schedule is None:
             continue
         days = cluster.schedule.restore_window_days
         until = replaced + timedelta(days=days) + MARGIN if days is not None else None
@@ -190,7 +190,7 @@ def downloads(seen: Evidence) -> Iterable[Reason]:
     if seen.key.attested_at is not None or never_served(seen.key):
         return
     for project_id, cluster in seen.clusters():
-        if cluster.jobs.downloads and cluster.encrypted:
+        if cluster.jobs.downloads and cluster.was_encrypted:
             yield Reason(
                 kind="downloads",
                 text=f"{cluster.jobs.downloads} snapshots of {cluster.cluster.name} were downloaded, and what was"

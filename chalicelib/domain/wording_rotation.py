@@ -90,7 +90,7 @@ def _failed(rotation: Rotation) -> Words:
     return (
         "failed",
         (
-            f"Why: {problem}\nThe settings name {rotation.old_key} or what a person chose."
+            f"Why: {problem}\n{_what_the_settings_name(rotation)}"
             f"{_what_becomes_of_the_new_key(rotation)}\n"
             "What to do: mend the cause, then request the rotation again."
         ),
@@ -105,6 +105,12 @@ def _rolled_back(rotation: Rotation) -> Words:
             f"Keep {rotation.new_key} too: snapshots may have been made with it. You will be told when it is free."
         ),
     )
+
+
+def _what_the_settings_name(rotation: Rotation) -> str:
+    if rotation.swapped_at is None:
+        return f"The settings name {rotation.old_key} or what a person chose."
+    return f"The settings name {rotation.new_key}, {rotation.old_key} or what a person chose: look in Atlas."
 
 
 def _what_becomes_of_the_new_key(rotation: Rotation) -> str:
