@@ -18,7 +18,7 @@ from sandbox.door import open_door
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCHEMATHESIS = ROOT / ".venv-schemathesis" / "bin" / "schemathesis"
-EXAMPLES = 300 if FULL_SIZE else 6
+EXAMPLES = 60 if FULL_SIZE else 6
 SEED = os.environ.get("KEYTURN_SEED", "20270301")
 
 

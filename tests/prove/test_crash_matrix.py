@@ -133,7 +133,7 @@ def test_a_second_death_on_the_way_back_to_life_changes_nothing_in_the_end(journ
     count, unharmed = Count(about="two deaths", journey=journey), how_far(journey)
     chance = Random(f"{SEED} two deaths {journey}")
 
-    for number in range(400 if FULL_SIZE else 15):
+    for number in range(150 if FULL_SIZE else 15):
         fate = Fate(
             dies_at=chance.randint(1, unharmed.calls),
             after=chance.random() < 1 / 2,
@@ -189,7 +189,7 @@ def another_worker(history: History, late: timedelta):
 def test_workers_that_take_turns_call_by_call_change_nothing_in_the_end(journey):
     count = Count(about="two workers in turns", journey=journey)
 
-    for number in range(250 if FULL_SIZE else 6):
+    for number in range(100 if FULL_SIZE else 6):
         history = begin(journey, listed_after=(AT_ONCE, LATE)[number % 2])
         crowd = Crowd(chance=Random(f"{SEED} turns {journey} {number}"), history=history)
         history.wake = crowd.work

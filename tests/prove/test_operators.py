@@ -114,7 +114,7 @@ def what_disagrees(answers: list[Answer], requests: list[dict], tracker, refused
 def test_operators_who_ask_at_once_get_one_rotation(crowd):
     broken, histories, switches = {}, 0, Counter()
     for count in OPERATORS:
-        for number in range(200 if FULL_SIZE else 6):
+        for number in range(80 if FULL_SIZE else 6):
             world, requests = a_world(), CROWDS[crowd][:count]
             chance = Random(f"{SEED} {crowd} {count} {number}")
 
@@ -273,7 +273,7 @@ def test_operators_who_change_their_minds_at_once_while_a_worker_is_at_it_agree_
     broken = {}
     histories = 0
     for count in OPERATORS:
-        for number in range(60 if FULL_SIZE else 2):
+        for number in range(24 if FULL_SIZE else 2):
             history = begin(journey)
             world, rotation_id = history.world, history.rotation.rotation_id
 
@@ -411,7 +411,7 @@ def test_the_messages_of_a_rotation_in_every_order_and_twice_make_the_same_final
 def test_wake_ups_at_any_moment_lost_late_and_doubled_come_to_the_same_end():
     journey = Journey(begin=lambda: a_rotation(a_world()))
     broken, deliveries = {}, 0
-    histories = 3_000 if FULL_SIZE else 60
+    histories = 1_000 if FULL_SIZE else 60
     for number in range(histories):
         chance = Random(f"{SEED} late {number}")
         history = begin(journey)
