@@ -10,6 +10,7 @@ from contextlib import closing
 from datetime import datetime
 from functools import cache
 from http import HTTPStatus
+from random import getrandbits
 from threading import RLock
 from typing import Any
 from urllib.parse import parse_qs
@@ -177,7 +178,7 @@ def _headers(content_type: str, body: bytes) -> list[tuple[str, str]]:
     return [
         ("Content-Type", content_type),
         ("Content-Length", str(len(body))),
-        ("x-amzn-RequestId", str(uuid4())),
+        ("x-amzn-RequestId", f"{getrandbits(128):032x}"),
     ]
 
 

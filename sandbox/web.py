@@ -9,9 +9,9 @@ from threading import Thread
 from typing import Any
 
 from werkzeug.serving import WSGIRequestHandler, make_server
-from werkzeug.wrappers import Response
 
 _HOST = "127.0.0.1"
+Application = Callable[..., Any]
 
 
 class _Handler(WSGIRequestHandler):
@@ -34,22 +34,38 @@ class _Handler(WSGIRequestHandler):
         than its Content-Length ends it after that.
         """
         try:
-            answer = Response.from_app(self.server.app, self.make_environ(), buffered=True)
+            status, headers, body = _answer(self.server.app, self.make_environ())
         except ConnectionError:
             self.close_connection = True
             return
-        body = answer.get_data()
-        promised = int(answer.headers.setdefault("Content-Length", str(len(body))))
-        self.send_response_only(answer.status_code)
-        for name, value in answer.headers:
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-        if len(body) != promised:
+        promised = next((int(value) for name, value in headers if name.lower() == "content-length"), None)
+        lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers)]
+        if promised is None:
+            lines.append(f"Content-Length: {len(body)}")
+        self.wfile.write("\r\n".join([*lines, "\r\n"]).encode("latin-1") + body)
+        if promised not in {None, len(body)}:
             self.close_connection = True
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002, ANN401 - werkzeug's signature
         """Say nothing: a line per request would drown the story."""
+
+
+def _answer(application: Application, environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], bytes]:
+    """Status, headers and the whole body that a WSGI application gives to one request."""
+    begun: list[Any] = []
+    written: list[bytes] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]], _: object = None) -> Callable[[bytes], object]:
+        begun[:] = [status, headers]
+        return written.append
+
+    chunks = application(environ, start_response)
+    try:
+        body = b"".join([*written, *chunks])
+    finally:
+        if hasattr(chunks, "close"):
+            chunks.close()
+    return begun[0], begun[1], body
 
 
 @contextmanager

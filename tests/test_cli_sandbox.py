@@ -13,6 +13,8 @@ from sandbox.cast import stage
 from sandbox.door import open_door
 
 MINUTES, DAYS = 60, 86400
+LONGEST_WATCH = 100
+"""Looks."""
 
 
 class Office:
@@ -38,12 +40,22 @@ class Office:
         connection.close()
         return datetime.fromisoformat(now)
 
+    def _wait(self):
+        """How a watching person waits: ten minutes at a time, and not for ever."""
+        looks = iter(range(LONGEST_WATCH))
+
+        def wait(_seconds):
+            assert next(looks, None) is not None, "the rotation does not end"
+            self.turn_clock(10 * MINUTES)
+
+        return wait
+
     def _type(self, person, words):
         told = call(
             self.address,
             *words,
             now=self.world.clock.now(),
-            sleep=lambda _seconds: self.turn_clock(10 * MINUTES),
+            sleep=self._wait(),
             AWS_ACCESS_KEY_ID=person.access_key_id,
             AWS_SECRET_ACCESS_KEY=person.secret_access_key,
         )

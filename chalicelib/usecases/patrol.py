@@ -1,6 +1,6 @@
 """Patrols: looks after every needed key as KMS has it, because an event may have been missed."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
 from chalicelib.domain.guarding import is_needed, unseen_call
@@ -18,7 +18,7 @@ def patrol_keys(outside: Outside) -> int:
     Raises an ExceptionGroup of what KMS would not say, once every key was looked at.
     """
     needed = [key for key in _every_key(outside) if is_needed(key)]
-    projects = _projects_of_all(outside, needed)
+    projects = _fleet(outside)
     found = outside.at_once(*(partial(_status, outside, key, projects) for key in needed))
     troubles: list[Exception] = []
     for key, status in zip(needed, found, strict=True):
@@ -31,11 +31,14 @@ def patrol_keys(outside: Outside) -> int:
     return len(needed)
 
 
-def _projects_of_all(outside: Outside, keys: Iterable[Key]) -> dict[str, Project]:
-    """Every project of the keys, read once however many keys it has had."""
-    names = {project_id for key in keys for project_id in key.projects}
-    found = {name: outside.tracker.project(name) for name in sorted(names)}
-    return {name: project for name, project in found.items() if project is not None}
+def _fleet(outside: Outside) -> dict[str, Project]:
+    """Every project by its id: where its keys live changes so seldom that a list that lags will do."""
+
+    def page(cursor: str | None) -> tuple[tuple[Project, ...], str | None]:
+        answer = outside.tracker.projects(cursor, 100)
+        return answer.items, answer.next
+
+    return {project.project_id: project for project in all_of(page)}
 
 
 def _every_key(outside: Outside) -> Iterator[Key]:
