@@ -45,7 +45,7 @@ def _restore_all(story: Story) -> tuple[int, list[str]]:
 
 def _broken_keys(story: Story, projects: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     kms = story.stage.world.aws.client("kms")
-    for project in projects:
+    for project in (project for project in projects if project["key"] is not None):
         state = kms.describe_key(KeyId=project["key"])["KeyMetadata"]["KeyState"]
         if state != "Enabled":
             yield f"{project['name']}: its current key is {state}"

@@ -164,7 +164,7 @@ def _people_atlas(set_up: Stage) -> dict[str, str]:
     atlas.add_cluster(analytics, "events", kind="SHARDED", point_in_time_days=7, policies=SOON_GONE)
     atlas.add_cluster(analytics, "legacy", policies=SOON_GONE)
     atlas.add_cluster(orders, "shop", policies=SOON_GONE)
-    playground = set_up.add_project("playground")
+    playground = atlas.add_project("playground")  # without a customer key: its tier has none
     atlas.add_cluster(playground, "toys", tier="M0")
     set_up.let_atlas_live(installed - timedelta(days=5))
     atlas.delete_cluster(analytics, "legacy", retain_backups=True)

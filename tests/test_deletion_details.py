@@ -211,7 +211,8 @@ def test_a_key_given_back_without_a_need_keeps_its_verdict_and_with_one_loses_it
 
     kept, needed = give_back(held, NOW), give_back(held, NOW, (SNAPSHOT,))
 
-    assert kept == replace(held, state=KeyState.RETIRING, deletion_id=None, next_sweep_at=NOW)
+    back = {"state": KeyState.RETIRING, "deletion_id": None, "past_deletions": ("x",), "next_sweep_at": NOW}
+    assert kept == replace(held, **back)
     assert needed == replace(kept, reasons=(SNAPSHOT,), clean_since=None, safe_since=None)
 
 

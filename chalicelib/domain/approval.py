@@ -176,9 +176,15 @@ def end(deletion: Deletion, event: Event, now: datetime) -> Deletion:
     return replace(deletion, state=next_state(deletion.state, event), ended_at=now, next_look_at=None, waiting_for=())
 
 
+def forget_deletion(key: Key) -> Key:
+    """The key without its deletion, which stays among those that came to nothing."""
+    over = (key.deletion_id,) if key.deletion_id is not None else ()
+    return replace(key, deletion_id=None, past_deletions=(*key.past_deletions, *over))
+
+
 def give_back(key: Key, now: datetime, needs: tuple[Reason, ...] = ()) -> Key:
     """The key after a deletion that ended without deleting it: swept again at once, needed if `needs` are given."""
-    key = replace(key, deletion_id=None)
+    key = forget_deletion(key)
     if key.state not in _IN_USE:
         key = replace(key, state=KeyState.RETIRING, next_sweep_at=now)
     return replace(key, reasons=needs, clean_since=None, safe_since=None) if needs else key

@@ -317,6 +317,8 @@ class Key:
     attested_by: str | None = None
     attestation: str = ""
     deletion_id: str | None = None
+    past_deletions: tuple[str, ...] = ()
+    """Requests to delete it that came to nothing: an auditor wants to see them too."""
     next_sweep_at: datetime | None = None
     version: int = 0
 

@@ -35,9 +35,10 @@ def collect_evidence(
 
 def _deletions(outside: Outside, keys: tuple[Key, ...]) -> Iterator[Deletion]:
     for key in keys:
-        deletion = outside.tracker.deletion(key.deletion_id) if key.deletion_id is not None else None
-        if deletion is not None:
-            yield deletion
+        for name in (*key.past_deletions, key.deletion_id):
+            deletion = outside.tracker.deletion(name) if name is not None else None
+            if deletion is not None:
+                yield deletion
 
 
 def _rotations(outside: Outside, project_id: str) -> Iterator[Rotation]:

@@ -6,7 +6,7 @@ Nothing here touches KMS: it writes wishes, and `retire` carries them out after 
 from dataclasses import replace
 from datetime import datetime
 
-from chalicelib.domain.approval import approve, call_off, give_back, open_deletion
+from chalicelib.domain.approval import approve, call_off, forget_deletion, give_back, open_deletion
 from chalicelib.domain.arn import parse_key_id
 from chalicelib.domain.records import AuditEntry, Change, Deletion, Key, KeyState
 from chalicelib.domain.refusals import No, Refusal
@@ -25,7 +25,7 @@ def request_deletion(
     projects = projects_of(outside, key)
     now = outside.now()
     if key.deletion_id is not None and _is_over(outside, key.deletion_id) and key.state is not KeyState.DELETED:
-        key = replace(key, deletion_id=None)
+        key = forget_deletion(key)
     deletion = open_deletion(key, projects, requester=requester, reason=reason, now=now)
     key = replace(key, deletion_id=deletion.deletion_id, next_sweep_at=None)
     outside.tracker.commit(
