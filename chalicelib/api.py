@@ -39,6 +39,7 @@ from chalicelib.domain.authorization import Role
 from chalicelib.domain.evidence_page import to_csv, to_html
 from chalicelib.domain.opening import RotationRequest
 from chalicelib.domain.refusals import No, Refusal
+from chalicelib.domain.webhook import Verdict
 from chalicelib.usecases import show
 from chalicelib.usecases.collect_evidence import collect_evidence
 from chalicelib.usecases.ports import OutsideError
@@ -315,7 +316,7 @@ def post_webhook() -> Response:
     except OutsideError as trouble:
         _log.error("POST /v1/webhooks/atlas: %s", trouble.message)
         return unwell(trouble)
-    if verdict == "forged":
+    if verdict == Verdict.FORGED:
         return problem(Kind.UNSIGNED, "the signature is not one of ours")
     return answered({"verdict": verdict}, HTTPStatus.ACCEPTED)
 

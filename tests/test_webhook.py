@@ -7,12 +7,13 @@ from hmac import digest
 
 import pytest
 from fake_atlas import ORGANIZATION, PROJECT, some_settings
-from simple_world import DAY, HOUR, MINUTE, START, a_world
+from simple_world import BUSY, DAY, HOUR, MINUTE, START, a_world
 
 from chalicelib.adapters.secrets import Account, OrganizationSecret
 from chalicelib.domain.records import NoticeKind
 from chalicelib.domain.webhook import is_timely, read_alert
 from chalicelib.usecases.hear import hear_asked
+from chalicelib.usecases.ports import Conflict, TemporaryError
 
 SECRETS = ("new-secret", "old-secret")
 ALERT = {
@@ -38,11 +39,15 @@ def call(world, alert=ALERT, *, secret=SECRETS[0], body=None, signature=None):
     return hear_asked(world.outside, message)["verdict"]
 
 
+def change_outside(world, **changes):
+    world.outside = type(world.outside)(**{**vars(world.outside), **changes})
+
+
 @pytest.fixture
 def world():
     world = a_world()
     knows = lambda body, signature: ORGANIZATION if SECRET.has_signed(body, signature) else None  # noqa: E731
-    world.outside = type(world.outside)(**{**vars(world.outside), "signed_by": knows})
+    change_outside(world, signed_by=knows)
     return world
 
 
@@ -95,6 +100,39 @@ def test_the_same_message_counts_once(world):
 
     assert call(world) == "left alone"
     assert len(world.atlas.calls) == looks
+
+
+def test_a_message_whose_look_failed_counts_when_atlas_sends_it_again(world):
+    def atlas_while_the_tracker_breaks(organization):
+        world.tracker.fail_next(BUSY)
+        return world.organizations[organization]
+
+    whole = world.outside.atlas
+    change_outside(world, atlas=atlas_while_the_tracker_breaks)
+    with pytest.raises(TemporaryError):
+        call(world)
+    change_outside(world, atlas=whole)
+
+    assert [call(world), call(world)] == ["heard", "left alone"]
+    assert world.project.due == world.now
+
+
+def test_a_message_that_two_calls_bring_at_once_is_written_once_and_the_loser_is_told_to_come_again(world):
+    meanwhile = []
+
+    def atlas_while_the_message_comes_again(organization):
+        if not meanwhile:
+            meanwhile.append(None)
+            meanwhile.append(call(world))
+        return world.organizations[organization]
+
+    change_outside(world, atlas=atlas_while_the_message_comes_again)
+    with pytest.raises(Conflict):
+        call(world)
+
+    assert meanwhile == [None, "heard"]
+    assert call(world) == "left alone"
+    assert [entry.subject for entry in world.tracker.audit].count(f"alert {ALERT['id']}") == 1
 
 
 def test_a_later_change_of_the_same_alert_counts_again(world):

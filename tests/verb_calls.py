@@ -49,6 +49,7 @@ CALLS = {
         f"tracker.{name}": {"dynamodb:GetItem TrackerTable"}
         for name in ("project", "rotation", "key", "deletion", "proof", "notice")
     },
+    "tracker.trail": {"dynamodb:Query TrackerTable"},
     "tracker.rotations": {"dynamodb:Query TrackerTable"},
     "keys_of": {"dynamodb:BatchGetItem TrackerTable", "dynamodb:Query TrackerTable"},
     "keys_named": {"dynamodb:Query TrackerTable"},

@@ -7,6 +7,7 @@ counts for a day, once, and only makes somebody look at what is true now.
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 COUNTS_FOR = timedelta(hours=24)
@@ -14,6 +15,14 @@ AHEAD_BY = timedelta(minutes=10)
 """How far Atlas' clock may be ahead of ours."""
 
 DUE = "AWS_ENCRYPTION_KEY_NEEDS_ROTATION"
+
+
+class Verdict(StrEnum):
+    """What became of one call of the webhook."""
+
+    FORGED = "forged"
+    HEARD = "heard"
+    LEFT = "left alone"
 
 
 @dataclass(frozen=True, kw_only=True)
