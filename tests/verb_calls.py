@@ -111,9 +111,10 @@ def needed(source: Source, names: Iterable[str]) -> set[str]:
     for body in (body for name in names for body in source.reached(name, seen)):
         for node in ast.walk(body):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                receiver = ast.unparse(node.func.value).rpartition(".")[2]
-                for call in (node.func.attr, f"{receiver}.{node.func.attr}"):
-                    found |= CALLS.get(call, set())
+                found |= CALLS.get(node.func.attr, set())
+            if isinstance(node, ast.Attribute):  # a port's call may be handed over, for others to make
+                receiver = ast.unparse(node.value).rpartition(".")[2]
+                found |= CALLS.get(f"{receiver}.{node.attr}", set())
     return found
 
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from chalicelib.domain.evidence_pack import Facts, compile_pack
-from chalicelib.domain.records import Deletion, Key, Rotation
+from chalicelib.domain.records import Deletion, Key
 from chalicelib.usecases.locate import project_named
 from chalicelib.usecases.observe import all_of
 from chalicelib.usecases.ports import Outside
@@ -22,7 +23,7 @@ def collect_evidence(
     entries = [entry for subject in subjects for entry in outside.tracker.trail(subject)]
     facts = Facts(
         project=project,
-        rotations=tuple(_rotations(outside, project_id)),
+        rotations=tuple(all_of(partial(outside.tracker.rotations, project_id))),
         keys=keys,
         deletions=deletions,
         trail=tuple(sorted(entries, key=lambda entry: entry.at)),
@@ -39,11 +40,3 @@ def _deletions(outside: Outside, keys: tuple[Key, ...]) -> Iterator[Deletion]:
             deletion = outside.tracker.deletion(name) if name is not None else None
             if deletion is not None:
                 yield deletion
-
-
-def _rotations(outside: Outside, project_id: str) -> Iterator[Rotation]:
-    def page(cursor: str | None) -> tuple[tuple[Rotation, ...], str | None]:
-        answer = outside.tracker.rotations(project_id, cursor, 100)
-        return answer.items, answer.next
-
-    return all_of(page)

@@ -1,12 +1,11 @@
 """Discovers: reads every project once a day, keeps what is known of it up to date, and tells what drifted."""
 
 import logging
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
 from chalicelib.domain.discovery import PROJECT_GONE
-from chalicelib.domain.records import Change, Project
+from chalicelib.domain.records import Change
 from chalicelib.domain.wording import drift
 from chalicelib.usecases.looking import discover_project
 from chalicelib.usecases.observe import all_of
@@ -38,7 +37,7 @@ def discover_all(outside: Outside) -> int:
 
 
 def _notice_the_gone(outside: Outside, organization: str, listed: set[str]) -> None:
-    for project in _fleet(outside):
+    for project in all_of(outside.tracker.projects):
         if project.organization != organization or project.project_id in listed or PROJECT_GONE in project.drift:
             continue
         now = outside.now()
@@ -53,11 +52,3 @@ def _notice_the_gone(outside: Outside, organization: str, listed: set[str]) -> N
             outside.tracker.commit(Change(records=(gone,), notices=(notice,)))
         except Conflict:
             continue
-
-
-def _fleet(outside: Outside) -> Iterator[Project]:
-    def page(cursor: str | None) -> tuple[tuple[Project, ...], str | None]:
-        answer = outside.tracker.projects(cursor, 100)
-        return answer.items, answer.next
-
-    return all_of(page)

@@ -1,12 +1,14 @@
 """Observes: gathers the facts that several verbs decide from. It changes nothing and judges nothing."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from chalicelib.domain.observed import AtlasRole, Cluster, Settings
-from chalicelib.usecases.ports import Atlas
+from chalicelib.usecases.ports import Atlas, Page
 
-Answer = TypeVar("Answer")
+Item = TypeVar("Item")
+PAGE = 100
+"""How many records of a list are asked for at a time."""
 
 
 def live_clusters(atlas: Atlas, project_id: str) -> tuple[Cluster, ...]:
@@ -30,11 +32,12 @@ def principal_among(roles: tuple[AtlasRole, ...], settings: Settings) -> tuple[s
     return (used[0].role_id, used[0].arn) if len(used) == 1 else (None, None)
 
 
-def all_of(pages: Callable[[str | None], tuple[Iterable[Answer], str | None]]) -> Iterator[Answer]:
-    """Walk a paged list of the tracker to its end."""
+def all_of(read: Callable[[str | None, int], Page[Item]]) -> Iterator[Item]:
+    """Walk a paged list of the tracker to its end, from what reads a page after a cursor."""
     cursor: str | None = None
     while True:
-        items, cursor = pages(cursor)
-        yield from items
-        if cursor is None:
+        page = read(cursor, PAGE)
+        yield from page.items
+        if page.next is None:
             return
+        cursor = page.next

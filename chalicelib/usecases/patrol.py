@@ -1,6 +1,5 @@
 """Patrols: looks after every needed key as KMS has it, because an event may have been missed."""
 
-from collections.abc import Iterator
 from functools import partial
 
 from chalicelib.domain.guarding import is_needed, unseen_call
@@ -17,7 +16,7 @@ def patrol_keys(outside: Outside) -> int:
 
     Raises an ExceptionGroup of what KMS would not say, once every key was looked at.
     """
-    needed = [key for key in _every_key(outside) if is_needed(key)]
+    needed = [key for key in all_of(outside.tracker.keys) if is_needed(key)]
     projects = _fleet(outside)
     found = outside.at_once(*(partial(_status, outside, key, projects) for key in needed))
     troubles: list[Exception] = []
@@ -33,20 +32,7 @@ def patrol_keys(outside: Outside) -> int:
 
 def _fleet(outside: Outside) -> dict[str, Project]:
     """Every project by its id: where its keys live changes so seldom that a list that lags will do."""
-
-    def page(cursor: str | None) -> tuple[tuple[Project, ...], str | None]:
-        answer = outside.tracker.projects(cursor, 100)
-        return answer.items, answer.next
-
-    return {project.project_id: project for project in all_of(page)}
-
-
-def _every_key(outside: Outside) -> Iterator[Key]:
-    def page(cursor: str | None) -> tuple[tuple[Key, ...], str | None]:
-        answer = outside.tracker.keys(cursor, 100)
-        return answer.items, answer.next
-
-    return all_of(page)
+    return {project.project_id: project for project in all_of(outside.tracker.projects)}
 
 
 def _status(outside: Outside, key: Key, projects: dict[str, Project]) -> KeyStatus | OutsideError:

@@ -65,12 +65,8 @@ def show_keys(outside: Outside, cursor: str | None, limit: int) -> Shape:
 
 
 def _what_retiring_keys_cost(outside: Outside) -> Shape:
-    def pages(cursor: str | None) -> tuple[tuple[Key, ...], str | None]:
-        page = outside.tracker.keys(cursor, 100)
-        return page.items, page.next
-
-    retiring = [key for key in all_of(pages) if key.state not in {KeyState.CURRENT, KeyState.DEPLOYING}]
-    alive = [key for key in retiring if key.state is not KeyState.DELETED]
+    unused = (key for key in all_of(outside.tracker.keys) if key.state not in {KeyState.CURRENT, KeyState.DEPLOYING})
+    alive = [key for key in unused if key.state is not KeyState.DELETED]
     return {"keys": len(alive), "dollars_per_month": sum(dollars_per_month(key) for key in alive)}
 
 
