@@ -1,7 +1,7 @@
 """When schedules fire: their rates are those that app.py declares, their positions are kept in the world.
 
 Four of them (remind, track, retire, relay) find their work in the table's time index and nowhere else. A firing
-that would find nothing there is left out, which is what lets a virtual year pass in seconds; once a week they run
+that would find nothing there is left out, which is what lets a virtual year pass in seconds; once a day they run
 all the same.
 """
 
@@ -21,7 +21,7 @@ FINDS_WORK: Mapping[str, frozenset[str]] = {
 }
 """Per function the kinds in the time index that it looks for; a function that is not named always has work."""
 
-_ALL_THE_SAME = timedelta(days=7)
+_ALL_THE_SAME = timedelta(days=1)
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from chalicelib.domain.guarding import Act, KeyCall, decide
 from chalicelib.domain.records import AuditEntry, Change, Key, Notice, Project
 from chalicelib.domain.wording_deletion import call_not_undone, call_told, key_brought_back
-from chalicelib.usecases.locate import keys_at, projects_of
+from chalicelib.usecases.locate import keys_among, projects_of
 from chalicelib.usecases.ports import Conflict, Outside, OutsideError
 
 _log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ def answer_call(outside: Outside, call: KeyCall, key: Key, now: datetime) -> Non
 
 
 def _bring_back(outside: Outside, call: KeyCall, key: Key, projects: tuple[Project, ...], now: datetime) -> None:
-    kms = keys_at(outside, key)
+    kms = keys_among(outside, key.arn, projects)
     try:
         kms.cancel_deletion(key.arn)
         kms.enable(key.arn)

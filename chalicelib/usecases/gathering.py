@@ -12,7 +12,7 @@ from typing import Any
 from chalicelib.domain.evidence import ClusterEvidence, Evidence, Jobs, ProjectEvidence, Tally, Unread, merge, tally
 from chalicelib.domain.observed import KeyUse, Snapshot
 from chalicelib.domain.records import Key, Project, Rotation
-from chalicelib.usecases.locate import keys_at, projects_of
+from chalicelib.usecases.locate import keys_among, projects_of
 from chalicelib.usecases.ports import Atlas, Outside, OutsideError
 
 Reading = tuple[Any, Unread | None]
@@ -32,7 +32,7 @@ def gather_evidence(outside: Outside, key: Key, now: datetime) -> Evidence:
         atlas_date=max((date for date in dates if date is not None), default=None),
         projects=seen,
         unread=tuple(Unread(call=f"tracker project {name}", cause="no such record") for name in sorted(missing)),
-        used=_last_use(outside, key),
+        used=_last_use(outside, key, projects),
     )
 
 
@@ -43,10 +43,10 @@ def _everybody(outside: Outside, key: Key) -> tuple[Project, ...]:
     return tuple(found[project_id] for project_id in sorted(found))
 
 
-def _last_use(outside: Outside, key: Key) -> KeyUse | None:
+def _last_use(outside: Outside, key: Key, projects: tuple[Project, ...]) -> KeyUse | None:
     """What KMS recorded of the key's use: a hint for people, so that not knowing is no reason."""
     try:
-        return keys_at(outside, key).last_used(key.arn)
+        return keys_among(outside, key.arn, projects).last_used(key.arn)
     except OutsideError:
         return None
 

@@ -24,23 +24,19 @@ def projects_of(outside: Outside, key: Key) -> tuple[Project, ...]:
 
 def keys_at(outside: Outside, key: Key) -> Keys:
     """KMS in the account and region of a key: our own account, or the role its project's policy names."""
-    return keys_among(outside, key, projects_of(outside, key))
+    return keys_among(outside, key.arn, projects_of(outside, key))
 
 
-def keys_among(outside: Outside, key: Key, projects: Iterable[Project]) -> Keys:
+def keys_among(outside: Outside, arn: KeyArn, projects: Iterable[Project]) -> Keys:
     """The same where the key's projects are at hand."""
-    return _keys_where(outside, key.arn, projects)
+    roles = (project.policy.kms_role_arn for project in projects)
+    role = next((role for role in roles if role is not None and f"::{arn.account}:" in role), None)
+    return outside.keys(arn.region, role)
 
 
 def keys_holding(outside: Outside, project: Project, arn: KeyArn) -> Keys:
     """KMS in the account and region of one of a project's keys, wherever its next keys will be made."""
-    return _keys_where(outside, arn, (project,))
-
-
-def _keys_where(outside: Outside, arn: KeyArn, projects: Iterable[Project]) -> Keys:
-    roles = (project.policy.kms_role_arn for project in projects)
-    role = next((role for role in roles if role is not None and f"::{arn.account}:" in role), None)
-    return outside.keys(arn.region, role)
+    return keys_among(outside, arn, (project,))
 
 
 def keys_for(outside: Outside, project: Project, region: str) -> Keys:

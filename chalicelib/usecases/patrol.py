@@ -38,7 +38,7 @@ def _fleet(outside: Outside) -> dict[str, Project]:
 def _status(outside: Outside, key: Key, projects: dict[str, Project]) -> KeyStatus | OutsideError:
     known = [projects[name] for name in key.projects if name in projects]
     try:
-        return keys_among(outside, key, known).describe(key.arn).status
+        return keys_among(outside, key.arn, known).describe(key.arn).status
     except OutsideError as problem:
         return problem
 
