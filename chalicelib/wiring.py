@@ -40,7 +40,7 @@ class _World:
         self.outside: Outside | None = None
         self.secrets: Any = None
         self.account: str | None = None
-        self.sessions: dict[Any, tuple[datetime, Any]] = {}
+        self.parts: dict[Any, tuple[datetime, Any]] = {}
 
 
 _world = _World()
@@ -192,7 +192,7 @@ def _keys(region: str, role_arn: str | None) -> Keys:
             return KmsKeys(client("kms", region), _own_account(), region)
         return KmsKeys(_assumed("kms", role_arn, region), role_arn.split(":")[4], region)
 
-    keys: Keys = _once(("keys", region, role_arn), build)
+    keys: Keys = _once(("keys", region, role_arn), build, assumed=role_arn is not None)
     return keys
 
 
@@ -204,7 +204,7 @@ def _roles(role_arn: str | None) -> Roles:
             return IamRoles(client("iam"), _own_account())
         return IamRoles(_assumed("iam", role_arn), role_arn.split(":")[4])
 
-    roles: Roles = _once(("roles", role_arn), build)
+    roles: Roles = _once(("roles", role_arn), build, assumed=role_arn is not None)
     return roles
 
 
@@ -314,13 +314,13 @@ def _assumed(service: str, role_arn: str, region: str | None = None) -> Any:  # 
     )
 
 
-def _once(name: Any, build: Callable[[], Any]) -> Any:  # noqa: ANN401 - keeps parts of every kind
-    """Keep a part for less than an hour, the life of an assumed role's session."""
+def _once(name: Any, build: Callable[[], Any], *, assumed: bool = False) -> Any:  # noqa: ANN401 - keeps parts of every kind
+    """Keep a part with its connections for good; one with an assumed role's session for less than its hour."""
     with _building:
-        kept = _world.sessions.get(name)
-        if kept is None or _world.now() - kept[0] > _SESSION_LIFE:
+        kept = _world.parts.get(name)
+        if kept is None or (assumed and _world.now() - kept[0] > _SESSION_LIFE):
             kept = (_world.now(), build())
-            _world.sessions[name] = kept
+            _world.parts[name] = kept
         return kept[1]
 
 

@@ -47,7 +47,8 @@ def _open(atlas_url: str | None) -> Iterator[World]:
             yield world
         return
     with stage(start) as set_up:
-        payments, playground = set_up.add_project("payments"), set_up.add_project("playground")
+        payments = set_up.add_project("payments")
+        playground = set_up.atlas.add_project("playground")  # without a customer key: its tier has none
         set_up.atlas.add_cluster(payments, "ledger", policies=SOON_GONE)
         set_up.atlas.add_cluster(playground, "toys", tier="M0")
         yield set_up.world

@@ -24,7 +24,7 @@ from chalicelib.domain.observed import KeyStatus, Settings
 from chalicelib.domain.records import Deletion, DeletionState, Key, KeyState, Policy, Project, Reason
 from chalicelib.domain.refusals import No, Refusal
 from chalicelib.domain.retirement import Look, Step, atlas_is_unwell, decide, next_look, quarantine_ends
-from chalicelib.domain.rotation import IllegalTransition
+from chalicelib.domain.transition import IllegalTransition
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -92,6 +92,13 @@ def requested(office, rotated):
     return office.desk.read("delete", rotated.old, "--reason", "nothing needs it")
 
 
+@pytest.fixture(scope="module")
+def approved(office, requested):
+    """What the requester and then another person were told when they approved."""
+    words = ("approve", requested["deletion_id"], "--digest", requested["digest"])
+    return SimpleNamespace(alone=office.desk.ada(*words), together=office.desk.grace(*words))
+
+
 def test_the_doctor_finds_nothing_wrong(office):
     told = office.desk.ada("doctor")
 
@@ -147,17 +154,13 @@ def test_the_deletion_of_a_key_in_use_is_refused(office, rotated):
     assert "may not be deleted: it is in use" in told.stderr
 
 
-def test_a_free_key_is_requested_by_one_and_approved_by_another(office, rotated, requested):
-    words = ("approve", requested["deletion_id"], "--digest", requested["digest"])
-
-    alone, together = office.desk.ada(*words), office.desk.grace(*words)
-
-    assert (alone.exit_code, alone.stderr) == (
+def test_a_free_key_is_requested_by_one_and_approved_by_another(approved):
+    assert (approved.alone.exit_code, approved.alone.stderr) == (
         1,
         "Keyturn says no: another principal than the requester must approve\n",
     )
-    assert together.exit_code == 0
-    assert "The key goes into quarantine at the next look." in together.stdout
+    assert approved.together.exit_code == 0
+    assert "The key goes into quarantine at the next look." in approved.together.stdout
 
 
 def test_the_evidence_tells_it_all(office, requested):
@@ -167,7 +170,7 @@ def test_the_evidence_tells_it_all(office, requested):
     assert requested["deletion_id"] in json.dumps(pack["deletions"])
 
 
-def test_a_deletion_is_called_off_in_quarantine_and_the_key_comes_back(office, rotated, requested):
+def test_a_deletion_is_called_off_in_quarantine_and_the_key_comes_back(office, rotated, requested, approved):
     office.desk.turn_clock(1 * DAYS)
     quarantined = office.desk.ada("key", rotated.old).stdout
 

@@ -48,7 +48,7 @@ from chalicelib.domain.retirement import (
     decide,
     next_look,
 )
-from chalicelib.domain.rotation import IllegalTransition
+from chalicelib.domain.transition import IllegalTransition
 
 HOUR, SECOND = timedelta(hours=1), timedelta(seconds=1)
 

@@ -1,6 +1,7 @@
 """What every account's IAM promises, held against the fake and against IAM's adapter before the pretend AWS alike."""
 
 import json
+from datetime import timedelta
 from zlib import crc32
 
 import pytest
@@ -342,6 +343,20 @@ def test_roles_are_judged_in_our_own_account_and_in_that_of_a_role_to_assume(fur
     assert (ours.account, theirs.account) == (ACCOUNT, ABROAD)
     assert set(ours.allows(here, USES, KEY).values()) == {Grant.ALLOWED}
     assert set(theirs.allows(there, USES, KEY).values()) == {Grant.ALLOWED}
+
+
+def test_an_assumed_session_is_renewed_within_its_hour_and_connections_of_our_own_are_kept(furnished, clock):
+    parts = (
+        (lambda: furnished.roles(f"arn:aws:iam::{ABROAD}:role/keyturn-kms"), False),
+        (lambda: furnished.roles(None), True),
+        (lambda: furnished.keys("us-east-1", None), True),
+        (lambda: furnished.atlas("o1"), True),
+        (lambda: furnished.atlas_owner("o1"), True),
+    )
+    before = [part() for part, _ in parts]
+    clock.advance_to(clock.now() + timedelta(minutes=55))
+
+    assert [part() is old for (part, _), old in zip(parts, before, strict=True)] == [kept for _, kept in parts]
 
 
 def test_a_world_without_iam_says_so():

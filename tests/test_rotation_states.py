@@ -9,7 +9,8 @@ import pytest
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.records import Rotation, Strategy
 from chalicelib.domain.records import RotationState as State
-from chalicelib.domain.rotation import TABLE, Event, IllegalTransition, backoff, may_be_cancelled, next_state
+from chalicelib.domain.rotation import TABLE, Event, backoff, may_be_cancelled, next_state
+from chalicelib.domain.transition import IllegalTransition
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 OLD = KeyArn(account="111122223333", region="eu-west-1", key_id="11111111-1111-1111-1111-111111111111")

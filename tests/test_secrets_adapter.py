@@ -2,10 +2,12 @@
 
 import json
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
+from time import sleep
 
 import pytest
 from botocore.stub import Stubber
@@ -75,6 +77,24 @@ def test_a_secret_is_fetched_once_and_not_for_every_call(secrets, manager, name)
     write(manager, name, changed("organization", "another"))
 
     assert secrets.get(name).organization == CONTENT["organization"]
+
+
+def test_threads_that_want_a_secret_at_the_same_moment_fetch_it_once(manager, name, clock):
+    fetched = []
+
+    class Slow:
+        exceptions, meta = manager.exceptions, manager.meta
+
+        def get_secret_value(self, **asked):
+            fetched.append(asked)
+            sleep(0.02)
+            return manager.get_secret_value(**asked)
+
+    secrets = Secrets(Slow(), clock.now)
+    with ThreadPoolExecutor(8) as threads:
+        found = {secret.organization for secret in threads.map(secrets.get, [name] * 8)}
+
+    assert (found, len(fetched)) == ({CONTENT["organization"]}, 1)
 
 
 def test_a_changed_secret_is_taken_up_within_one_hour_of_whatever_clock(secrets, manager, name, clock):

@@ -10,6 +10,7 @@ from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from threading import Lock
 from typing import Annotated, Any
 
 import msgspec
@@ -95,17 +96,20 @@ class Secrets:
         self._now = now
         self._kept: dict[str, tuple[datetime, OrganizationSecret]] = {}
         self._seen: dict[str, None] = {}
+        self._fetching = Lock()
+        """Many threads find a copy too old at the same moment: one fetches, the others get what it brought."""
 
     def get(self, secret_id: str) -> OrganizationSecret:
         """One organization's credentials; a secret that is malformed is a PermanentError naming the field."""
-        now = self._now()
-        kept = self._kept.get(secret_id)
-        if kept is not None and now - kept[0] < TAKEN_UP_WITHIN:
-            return kept[1]
-        secret = _parse(secret_id, self._fetch(f"the Atlas secret {secret_id}", secret_id))
-        self._kept[secret_id] = (now, secret)
-        self._seen.update(dict.fromkeys(secret.values()))
-        return secret
+        with self._fetching:
+            now = self._now()
+            kept = self._kept.get(secret_id)
+            if kept is not None and now - kept[0] < TAKEN_UP_WITHIN:
+                return kept[1]
+            secret = _parse(secret_id, self._fetch(f"the Atlas secret {secret_id}", secret_id))
+            self._kept[secret_id] = (now, secret)
+            self._seen.update(dict.fromkeys(secret.values()))
+            return secret
 
     def credentials(self, secret_id: str) -> LegacyCredentials:
         """An IAM user's credentials, fetched at this moment; only their secret is remembered, to be blanked in logs.

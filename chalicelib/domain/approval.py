@@ -15,7 +15,7 @@ from chalicelib.domain.records import Deletion, Key, KeyState, Project, Reason
 from chalicelib.domain.records import DeletionState as State
 from chalicelib.domain.refusals import No, Refusal
 from chalicelib.domain.retention import never_served
-from chalicelib.domain.rotation import IllegalTransition
+from chalicelib.domain.transition import follow
 
 
 class Event(StrEnum):
@@ -50,10 +50,7 @@ TABLE: dict[tuple[State, Event], State] = {
 
 def next_state(state: State, event: Event) -> State:
     """Where an event leads; raises IllegalTransition for a pair that is not in the table."""
-    try:
-        return TABLE[state, event]
-    except KeyError:
-        raise IllegalTransition(f"a deletion that is {state} cannot take the event “{event}”") from None
+    return follow(TABLE, state, event, of="deletion")
 
 
 APPROVE_WITHIN = timedelta(hours=72)

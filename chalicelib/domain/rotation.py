@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from chalicelib.domain.records import Rotation
 from chalicelib.domain.records import RotationState as State
+from chalicelib.domain.transition import follow
 
 
 class Event(StrEnum):
@@ -54,16 +55,9 @@ TABLE: dict[tuple[State, Event], State] = {
 }
 
 
-class IllegalTransition(Exception):
-    """An event that the present state does not know; nothing was changed."""
-
-
 def next_state(state: State, event: Event) -> State:
     """Where an event leads; raises IllegalTransition for a pair that is not in the table."""
-    try:
-        return TABLE[state, event]
-    except KeyError:
-        raise IllegalTransition(f"a rotation that is {state} cannot take the event “{event}”") from None
+    return follow(TABLE, state, event, of="rotation")
 
 
 LEASE = timedelta(seconds=180)

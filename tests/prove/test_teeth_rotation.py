@@ -13,8 +13,8 @@ from prove.scenarios import SCENARIOS
 
 from chalicelib.domain import deployment, renewal, swap
 from chalicelib.domain.records import Rotation, RotationState
-from chalicelib.domain.rotation import IllegalTransition
 from chalicelib.domain.swap import Swap, SwapDecision
+from chalicelib.domain.transition import IllegalTransition
 from chalicelib.usecases import request_rotation, rotate
 from chalicelib.usecases.ports import TemporaryError
 from chalicelib.usecases.rotating import deploy, prepare, tidy, work

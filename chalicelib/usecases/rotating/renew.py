@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from chalicelib.domain.records import NoticeKind, Strategy
+from chalicelib.domain.records import NoticeKind
 from chalicelib.domain.renewal import Renewal, decide_renewal
 from chalicelib.domain.rotation import Event
 from chalicelib.usecases.locate import keys_holding
@@ -26,8 +26,8 @@ def renew_key(work: Work) -> Outcome:
     entry = audit(work, f"key renewed by KMS ({rotation.strategy})", before="", after=str(rotation.old_key))
     marked = replace(rotation, renewal_sent_at=work.now, renewals_before=shown.on_demand)
     work = write_ahead(work, marked, entry)
-    if rotation.strategy is Strategy.KMS_ON_DEMAND:
+    if rotation.period_days is None:
         keys.rotate_on_demand(rotation.old_key)
     else:
-        keys.rotate_automatically(rotation.old_key, period_days=rotation.period_days or 365)
+        keys.rotate_automatically(rotation.old_key, period_days=rotation.period_days)
     return Outcome(rotation=replace(work.rotation, waiting_for=("KMS to show it",)), look_again=timedelta(seconds=5))
