@@ -47,6 +47,14 @@ def remind(event: CloudWatchEvent) -> None:
     metrics.add_metric("RemindersOwed", "Count", remind_all(wiring.outside(event.context)))
 
 
+@app.schedule("rate(1 hour)")
+def digest(event: CloudWatchEvent) -> None:
+    """Write the day's digests: in one message what many projects owe before their due days."""
+    from chalicelib.usecases.digest import send_digests
+
+    metrics.add_metric("DigestsWritten", "Count", send_digests(wiring.outside(event.context)))
+
+
 @app.on_sqs_message(queue_arn=QUEUE, batch_size=1)
 def rotate(event: SQSEvent) -> Any:  # noqa: ANN401 - Lambda's own shape
     """Take one step of each rotation that is woken."""

@@ -28,6 +28,7 @@ from chalicelib.api_bodies import (
     AcknowledgementBody,
     ApprovalBody,
     AttestationBody,
+    DefaultsBody,
     DeletionBody,
     PolicyBody,
     RotationBody,
@@ -50,7 +51,7 @@ from chalicelib.usecases.request_rotation import (
     request_rotation,
     roll_back_rotation,
 )
-from chalicelib.usecases.steer import acknowledge, change_policy
+from chalicelib.usecases.steer import acknowledge, change_defaults, change_policy
 
 __all__ = ["routes"]
 
@@ -89,8 +90,29 @@ def get_project(project_id: str) -> Response:
 )
 def patch_policy(project_id: str, body: PolicyBody) -> Response:
     """Change a project's policy, with If-Match only the version that was read."""
-    change_policy(wiring.outside(), project_id, body.changed(), who=caller(), if_version=_versions())
+    change_policy(
+        wiring.outside(),
+        project_id,
+        body.changed(),
+        who=caller(),
+        inherited=tuple(body.inherit),
+        if_version=_versions(),
+    )
     return get_project(project_id)
+
+
+@door("GET", "/v1/policy", gives=api_shapes.Fleet, role=Role.VIEWER)
+def get_defaults() -> Response:
+    """What holds for every project that wishes nothing else; ETag names its version."""
+    version, shown = show.show_fleet_version(wiring.outside())
+    return answered(shown, ETag=f'"{version}"')
+
+
+@door("PATCH", "/v1/policy", gives=api_shapes.Fleet, role=Role.OPERATOR, takes=DefaultsBody, asks=("if-match",))
+def patch_defaults(body: DefaultsBody) -> Response:
+    """Change the fleet's policy; each project takes it up at its next daily look."""
+    change_defaults(wiring.outside(), body.changed(), who=caller(), if_version=_versions())
+    return get_defaults()
 
 
 def _versions() -> frozenset[str] | None:

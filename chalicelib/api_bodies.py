@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from chalicelib.domain.policies import FIELDS
 from chalicelib.domain.records import GuardMode, Mode, Strategy
 
 Days = Annotated[int, Meta(ge=1, le=3650)]
@@ -14,6 +15,7 @@ RotatedByKms = Annotated[int, Meta(ge=90, le=2560)]
 Region = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
 Text = Annotated[str, Meta(max_length=1000)]
 Secret = Annotated[str, Meta(pattern=r"^keyturn/[A-Za-z0-9/_+=.@-]{1,500}$")]
+Wish = Annotated[str, Meta(pattern=f"^({'|'.join(FIELDS)})$")]
 RoleArn = Annotated[str, Meta(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$", max_length=2048)]
 
 
@@ -39,8 +41,8 @@ class RotationBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     dry_run: Annotated[bool, Meta(description="Make every check, and open nothing.")] = False
 
 
-class PolicyBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """`PATCH …/policy`: only what is named is changed."""
+class DefaultsBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """`PATCH /v1/policy`: only what is named is changed."""
 
     rotation_period_days: Annotated[
         Days | UnsetType | None, Meta(description="null is as the alert of Atlas says, else 90.")
@@ -64,6 +66,13 @@ class PolicyBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         Annotated[int, Meta(ge=0, le=3650)] | UnsetType,
         Meta(description="From how many days overdue on reminders go to the escalations topic too."),
     ] = UNSET
+    digest: Annotated[
+        bool | UnsetType,
+        Meta(description="Whether reminders before the due day come in one message a day for the same recipients."),
+    ] = UNSET
+    digest_hour: Annotated[
+        Annotated[int, Meta(ge=0, le=23)] | UnsetType, Meta(description="The hour, in UTC, from which it is sent.")
+    ] = UNSET
     quarantine_days: Annotated[
         Annotated[int, Meta(ge=1, le=365)] | UnsetType,
         Meta(description="How long a key is disabled before its deletion is scheduled."),
@@ -84,8 +93,17 @@ class PolicyBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     def changed(self) -> dict[str, object]:
         """The fields that were named, as the policy holds them."""
-        named = {name: getattr(self, name) for name in self.__struct_fields__ if getattr(self, name) is not UNSET}
+        wishes = DefaultsBody.__struct_fields__
+        named = {name: getattr(self, name) for name in wishes if getattr(self, name) is not UNSET}
         return {name: tuple(value) if isinstance(value, list) else value for name, value in named.items()}
+
+
+class PolicyBody(DefaultsBody, forbid_unknown_fields=True, kw_only=True):
+    """`PATCH …/policy`: only what is named is changed."""
+
+    inherit: Annotated[list[Wish], Meta(description="Fields that are left to the fleet's policy again.")] = (
+        msgspec.field(default_factory=list)
+    )
 
 
 class AcknowledgementBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

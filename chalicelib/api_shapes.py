@@ -25,10 +25,9 @@ class NotCovered(TypedDict):
     reason: str
 
 
-class Policy(TypedDict):
-    """What a project's people want of Keyturn."""
+class Wishes(TypedDict):
+    """What people want of Keyturn."""
 
-    rotation_period_days: int
     ladder: Annotated[list[int], Meta(description="Days relative to `due_at`; negative is before.")]
     mode: Mode
     strategy: Strategy
@@ -36,11 +35,31 @@ class Policy(TypedDict):
     kms_role_arn: str | None
     recipients: list[str]
     escalate_after_days: int
+    digest: bool
+    digest_hour: int
     quarantine_days: int
     guard: GuardMode
     delete_foreign_keys: bool
     prove_by_snapshot: bool
     attestation_always: bool
+
+
+class Policy(Wishes):
+    """What holds for a project: the fleet's policy, with the project's own wishes over it."""
+
+    rotation_period_days: int
+
+
+class Fleet(TypedDict):
+    """What holds for every project that wishes nothing else."""
+
+    policy: "FleetPolicy"
+
+
+class FleetPolicy(Wishes):
+    """The fleet's policy; without a period each project goes by the alert of its Atlas, else by 90 days."""
+
+    rotation_period_days: int | None
 
 
 class Project(TypedDict):
@@ -61,6 +80,7 @@ class Project(TypedDict):
     drift: Annotated[list[str], Meta(description="What was changed from outside.")]
     quiet_until: Time | None
     policy: Policy
+    policy_own: Annotated[list[str], Meta(description="The fields of the policy that were set for this project.")]
 
 
 class Projects(TypedDict):

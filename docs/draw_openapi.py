@@ -89,7 +89,7 @@ ASKED: dict[str, Shape] = {
     },
     "if-match": {
         "in": "header",
-        "description": "ETag of the project as it was read, or several, or *: another version is not changed (412).",
+        "description": "ETag of what was read, or several, or *: another version is not changed (412).",
         "schema": {"type": "string", "maxLength": 255, "pattern": r'^(\*|"[0-9]{1,9}"(, "[0-9]{1,9}")*)$'},
         "example": "*",
     },
@@ -107,7 +107,9 @@ EXAMPLES: dict[str, Shape] = {
     "patch_policy": {
         "sooner": {"rotation_period_days": 30, "ladder": [-7, -1, 0, 1]},
         "by itself": {"mode": "rotate", "strategy": "new-cmk", "recipients": ["payments@example.com"]},
+        "as the fleet": {"inherit": ["ladder", "rotation_period_days"]},
     },
+    "patch_defaults": {"a message a day": {"digest": True, "digest_hour": 6}},
     "post_acknowledgement": {"a month": {"until": "2030-04-01T00:00:00Z", "comment": "after the release"}},
     "post_rotation": {
         "checks alone": {"dry_run": True},

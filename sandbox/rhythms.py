@@ -1,6 +1,6 @@
 """When schedules fire: their rates are those that app.py declares, their positions are kept in the world.
 
-Four of them (remind, track, retire, relay) find their work in the table's time index and nowhere else. A firing
+Those named in FINDS_WORK find their work in the table's time index and nowhere else. A firing
 that would find nothing there is left out, which is what lets a virtual year pass in seconds; once a day they run
 all the same.
 """
@@ -15,6 +15,7 @@ from sandbox.world import Progress
 
 FINDS_WORK: Mapping[str, frozenset[str]] = {
     "remind": frozenset({"reminder"}),
+    "digest": frozenset({"digest", "unmarked"}),
     "track": frozenset({"sweep", "rotation"}),
     "retire": frozenset({"deletion"}),
     "relay": frozenset({"notice"}),

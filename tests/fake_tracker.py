@@ -11,12 +11,24 @@ from typing import Any
 import msgspec
 
 from chalicelib.domain.arn import KeyArn
-from chalicelib.domain.records import AuditEntry, Change, Deletion, Key, Notice, Project, Proof, Record, Rotation
+from chalicelib.domain.records import (
+    AuditEntry,
+    Change,
+    Deletion,
+    Desk,
+    Fleet,
+    Key,
+    Notice,
+    Project,
+    Proof,
+    Record,
+    Rotation,
+)
 from chalicelib.usecases.ports import Conflict, Due, OutsideError, Page, PermanentError
 
 MOST_WRITES = 100
 _DUE = {
-    Project: Due.REMINDER,
+    Desk: Due.UNMARKED,
     Rotation: Due.ROTATION,
     Key: Due.SWEEP,
     Deletion: Due.DELETION,
@@ -54,6 +66,12 @@ class FakeTracker:
 
     def projects(self, cursor: str | None, limit: int) -> Page[Project]:
         return self._page(("Project",), cursor, limit)
+
+    def fleet(self) -> Fleet:
+        return self._get("Fleet") or Fleet()
+
+    def desk(self, group: str) -> Desk | None:
+        return self._get("Desk", group)
 
     def rotation(self, project_id: str, rotation_id: str) -> Rotation | None:
         return self._get("Rotation", project_id, rotation_id)
@@ -93,7 +111,7 @@ class FakeTracker:
         waiting = [
             (record.due, _spoken_name(record))
             for record in list(self._kept.values())
-            if _DUE.get(type(record)) is kind and record.due is not None and record.due <= now
+            if _due_kind(record) is kind and record.due is not None and record.due <= now
         ]
         yield from (name for _, name in sorted(waiting))
 
@@ -146,6 +164,12 @@ class FakeTracker:
         return Page(items=shown, next=_cursor(_place(shown[-1])) if len(items) > limit else None)
 
 
+def _due_kind(record: Any) -> Due | None:
+    if isinstance(record, Project):
+        return Due.DIGEST if record.in_digest else Due.REMINDER
+    return _DUE.get(type(record))
+
+
 def _place(record: Record | Notice) -> Place:
     match record:
         case Key():
@@ -156,7 +180,7 @@ def _place(record: Record | Notice) -> Place:
             return (type(record).__name__, *_spoken_name(record))
 
 
-def _spoken_name(record: Record | Notice) -> tuple[str, ...]:
+def _spoken_name(record: Record | Notice) -> tuple[str, ...]:  # noqa: PLR0911 - a line a kind of record
     match record:
         case Project():
             return (record.project_id,)
@@ -168,6 +192,10 @@ def _spoken_name(record: Record | Notice) -> tuple[str, ...]:
             return (record.deletion_id,)
         case Notice():
             return (record.notice_id,)
+        case Desk():
+            return (record.group,)
+        case Fleet():
+            return ()
 
 
 def _arn_place(arn: KeyArn) -> Place:

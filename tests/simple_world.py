@@ -24,6 +24,7 @@ from fake_tracker import FakeTracker
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.observed import AtlasProject
 from chalicelib.domain.opening import RotationRequest
+from chalicelib.domain.policies import FIELDS
 from chalicelib.domain.records import Change, Key, KeyState, Project, Rotation
 from chalicelib.usecases.ports import Due, Outside, PermanentError, TemporaryError
 from chalicelib.usecases.request_rotation import cancel_rotation, request_rotation, roll_back_rotation
@@ -137,7 +138,8 @@ def a_world(**changes) -> World:
         next_reminder_at=START + 60 * DAY,
     )
     record = Key(arn=key, state=KeyState.CURRENT, projects=(PROJECT,), first_seen_at=START)
-    world.put(replace(project, **changes), record)
+    own = FIELDS if "policy" in changes else ()
+    world.put(replace(project, policy_own=own, **changes), record)
     return world
 
 

@@ -5,9 +5,11 @@ from uuid import UUID
 
 import pytest
 from fake_api import NEW, NOW, OLD, PROJECT, open_api, page, project, rotation
+from simple_world import a_world
 
-from chalicelib.domain.records import Check, Problem, Strategy
+from chalicelib.domain.records import Check, Policy, Problem, Strategy
 from chalicelib.domain.records import RotationState as State
+from chalicelib.usecases import show
 
 ROTATIONS = f"/v1/projects/{PROJECT}/rotations"
 ONE = f"{ROTATIONS}/r1"
@@ -253,6 +255,11 @@ def test_a_policy_is_shown_with_the_option_that_changes_each_wish(desk):
             {"delete_foreign_keys": False, "attestation_always": True},
         ),
         (("--guard", "tell", "--quarantine-days", "14"), {"guard": "tell", "quarantine_days": 14}),
+        (("--digest", "--digest-hour", "6"), {"digest": True, "digest_hour": 6}),
+        (
+            ("--inherit", "ladder", "--inherit", "--period-days", "--no-digest"),
+            {"digest": False, "inherit": ["ladder", "rotation_period_days"]},
+        ),
     ],
 )
 def test_only_what_is_named_of_a_policy_is_changed(desk, words, body):
@@ -260,6 +267,34 @@ def test_only_what_is_named_of_a_policy_is_changed(desk, words, body):
 
     assert desk.keyturn("policy", PROJECT, *words).exit_code == 0
     assert desk.api.asked[-1].body == body
+
+
+def test_what_a_project_wishes_by_itself_is_told_from_what_it_inherits(desk):
+    desk.api.on(f"GET /v1/projects/{PROJECT}", project(policy=Policy(ladder=(0,)), policy_own=("ladder",)))
+
+    told = desk.keyturn("policy", PROJECT).stdout
+
+    assert "--ladder                 0 (its own)" in told
+    assert told.count("(its own)") == 1
+
+
+def test_without_a_project_the_fleets_policy_is_shown_and_changed(desk):
+    fleet = show.show_fleet_version(a_world().outside)[1]
+    desk.api.on("GET /v1/policy", fleet)
+    desk.api.on("PATCH /v1/policy", fleet)
+
+    shown, changed = desk.keyturn("policy"), desk.keyturn("policy", "--ladder", "-7,0", "--digest")
+
+    assert "Policy of the fleet" in shown.stdout
+    assert "--period-days            none" in shown.stdout
+    assert changed.exit_code == 0
+    assert desk.api.asked[-1].body == {"ladder": [-7, 0], "digest": True}
+
+
+def test_the_fleet_has_nothing_to_inherit_from(desk):
+    told = desk.keyturn("policy", "--inherit", "ladder")
+
+    assert (told.exit_code, desk.api.asked) == (2, [])
 
 
 @pytest.mark.parametrize("words", [("--ladder", "soon"), ("--period-days", "soon"), ("--mode", "dance")])

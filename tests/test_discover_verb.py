@@ -8,6 +8,7 @@ from simple_world import DAY, HOUR, START, World, a_policy_for, a_world, found, 
 
 from chalicelib.domain.key_policy import ATLAS_ACTIONS
 from chalicelib.domain.observed import Encryption, KeyStatus, Settings
+from chalicelib.domain.policies import NO_WISHES
 from chalicelib.domain.records import Change, KeyState, NoticeKind, Strategy
 from chalicelib.domain.rumours import EVENTS
 from chalicelib.usecases.discover import discover_all, discover_project
@@ -27,7 +28,7 @@ def world():
 
 
 def look(world):
-    return discover_project(world.outside, found())
+    return discover_project(world.outside, found(), NO_WISHES)
 
 
 def overtaken(world):

@@ -114,7 +114,8 @@ def test_a_quiet_day_changes_nothing():
 
 
 def test_a_key_switched_in_atlas_is_adopted_and_its_cycle_begins_today():
-    known = replace(KNOWN, last_rung=7, quiet_until=NOW + DAY, acknowledged_by="anna", policy=Policy(ladder=(0,)))
+    wishes = {"policy": Policy(ladder=(0,)), "policy_own": ("ladder",)}
+    known = replace(KNOWN, last_rung=7, quiet_until=NOW + DAY, acknowledged_by="anna", **wishes)
 
     news = look(SWITCHED, known, old_key=OLD_RECORD)
 

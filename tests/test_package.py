@@ -27,6 +27,7 @@ TRIGGERS = {"schedule", "on_sqs_message", "on_dynamodb_record", "on_cw_event", "
 CONTRACT = {
     "discover",
     "remind",
+    "digest",
     "hear",
     "preview",
     "rotate",
@@ -149,7 +150,7 @@ def test_a_message_that_fails_five_times_is_laid_aside_alone(function: str, queu
     assert source["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
-@pytest.mark.parametrize("function", ["discover", "remind", "track", "retire", "relay", "guard", "patrol"])
+@pytest.mark.parametrize("function", ["discover", "remind", "digest", "track", "retire", "relay", "guard", "patrol"])
 def test_what_a_rule_or_an_asynchronous_call_cannot_get_done_is_laid_aside(function: str):
     properties = RESOURCES[logical_id(function)]["Properties"]
     (rule,) = properties["Events"].values()

@@ -21,6 +21,7 @@ from simple_world import (
 )
 
 from chalicelib.domain.observed import KeyStatus
+from chalicelib.domain.policies import NO_WISHES
 from chalicelib.domain.records import KeyState, NoticeKind, RotationState
 from chalicelib.domain.refusals import No, Refusal
 from chalicelib.usecases.discover import discover_project
@@ -213,7 +214,7 @@ def test_a_third_key_on_the_way_back_ends_it_and_leaves_no_key_unwatched(world, 
     world.in_atlas.settings = some_settings(third)
 
     failed = rotation.go_until("failed")
-    discover_project(world.outside, found())
+    discover_project(world.outside, found(), NO_WISHES)
 
     old, new = world.tracker.key(failed.old_key), world.tracker.key(failed.new_key)
     assert (failed.error.code, world.project.key) == ("key_changed_by_hand", third)

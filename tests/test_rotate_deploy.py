@@ -8,6 +8,7 @@ from fake_atlas import PROJECT, a_cluster, a_key, a_snapshot, some_settings
 from simple_world import BUSY, DAY, HOUR, MINUTE, START, a_rotation, a_world, found, in_state, old_key
 
 from chalicelib.domain.observed import Encryption, Settings
+from chalicelib.domain.policies import NO_WISHES
 from chalicelib.domain.records import KeyState, NoticeKind, Policy, RotationState
 from chalicelib.usecases.discover import discover_project
 from chalicelib.usecases.ports import PermanentError
@@ -125,7 +126,7 @@ def test_a_key_that_is_found_invalid_during_the_deployment_is_alarmed_about_at_o
     world.in_atlas.settings = replace(world.in_atlas.settings, valid=False)
 
     waiting = rotation.go(3)
-    discover_project(world.outside, found())
+    discover_project(world.outside, found(), NO_WISHES)
 
     assert "Atlas to find the new key valid" in waiting.waiting_for
     assert world.told().count(NoticeKind.DRIFT) == 1
@@ -157,7 +158,7 @@ def test_a_third_key_during_the_deployment_is_adopted_and_the_new_one_tracked(wo
     world.in_atlas.settings = some_settings(third)
     failed = rotation.go()
 
-    discover_project(world.outside, found())
+    discover_project(world.outside, found(), NO_WISHES)
 
     assert (world.project.key, world.tracker.key(failed.new_key).state) == (third, KeyState.RETIRING)
 

@@ -21,6 +21,7 @@ from simple_world import (
 )
 
 from chalicelib.domain.observed import KeyStatus, Settings
+from chalicelib.domain.policies import NO_WISHES
 from chalicelib.domain.records import KeyState, NoticeKind, RotationState
 from chalicelib.domain.swap import SETTLES_WITHIN
 from chalicelib.usecases.discover import discover_project
@@ -256,7 +257,7 @@ def test_an_effect_that_shows_after_a_refusal_ended_the_rotation_is_adopted_and_
     world.atlas.settle()
 
     let_time_pass(world, DAY)
-    discover_project(world.outside, found())
+    discover_project(world.outside, found(), NO_WISHES)
 
     assert (world.project.key, world.tracker.key(failed.new_key).state) == (failed.new_key, KeyState.CURRENT)
     assert world.keys.describe(failed.new_key).status is KeyStatus.ENABLED

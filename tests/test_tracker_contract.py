@@ -26,6 +26,8 @@ from chalicelib.domain.records import (
     ClusterTally,
     Deletion,
     DeletionState,
+    Desk,
+    Fleet,
     Key,
     KeyState,
     Notice,
@@ -37,6 +39,7 @@ from chalicelib.domain.records import (
     Rotation,
     RotationState,
     Strategy,
+    Told,
     Uncovered,
 )
 from chalicelib.usecases.ports import Conflict, Due, PermanentError, TemporaryError
@@ -425,6 +428,29 @@ def test_a_cursor_of_another_list_is_refused(tracker):
         assert refused.value.code == "bad_cursor"
 
 
+# ---- the fleet and its desks ----
+
+
+def test_before_anybody_changed_it_the_fleet_has_a_policy_already(tracker):
+    assert tracker.fleet() == Fleet()
+
+
+def test_the_fleets_policy_and_a_desk_come_back_as_they_were_saved(tracker):
+    fleet = Fleet(policy=Policy(ladder=(-3, 0), digest=True))
+    desk = Desk(group="g1", told_at=NOW, unmarked=(Told(project_id="p1", cycle_start=NOW, rung=-3),))
+    save(tracker, fleet, desk)
+
+    assert (tracker.fleet(), tracker.desk("g1")) == (replace(fleet, version=1), replace(desk, version=1))
+    assert tracker.desk("g2") is None
+
+
+def test_of_two_who_change_the_fleets_policy_one_is_refused(tracker):
+    save(tracker, Fleet())
+
+    with pytest.raises(Conflict):
+        save(tracker, Fleet())
+
+
 # ---- what is due ----
 
 
@@ -447,11 +473,15 @@ def test_every_kind_of_work_is_found_under_its_own_name(tracker):
         rotation(next_look_at=NOW),
         key(next_sweep_at=NOW),
         deletion(next_look_at=NOW),
+        project("p2", next_reminder_at=NOW, in_digest=True),
+        Desk(group="g1", told_at=NOW, unmarked=(Told(project_id="p2", cycle_start=NOW, rung=-7),)),
         notices=(notice(),),
     )
 
     assert {kind: list(tracker.due(kind, NOW)) for kind in Due} == {
         Due.REMINDER: [("p1",)],
+        Due.DIGEST: [("p2",)],
+        Due.UNMARKED: [("g1",)],
         Due.ROTATION: [("p1", "r1")],
         Due.SWEEP: [(str(ARN),)],
         Due.DELETION: [("d1",)],

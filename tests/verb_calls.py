@@ -47,7 +47,7 @@ CALLS = {
     "update_notice": {"dynamodb:PutItem TrackerTable"},
     **{
         f"tracker.{name}": {"dynamodb:GetItem TrackerTable"}
-        for name in ("project", "rotation", "key", "deletion", "proof", "notice")
+        for name in ("project", "fleet", "desk", "rotation", "key", "deletion", "proof", "notice")
     },
     "tracker.trail": {"dynamodb:Query TrackerTable"},
     "tracker.rotations": {"dynamodb:Query TrackerTable"},

@@ -18,7 +18,19 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 from botocore.parsers import ResponseParserError
 
 from chalicelib.domain.arn import KeyArn
-from chalicelib.domain.records import AuditEntry, Change, Deletion, Key, Notice, Project, Proof, Record, Rotation
+from chalicelib.domain.records import (
+    AuditEntry,
+    Change,
+    Deletion,
+    Desk,
+    Fleet,
+    Key,
+    Notice,
+    Project,
+    Proof,
+    Record,
+    Rotation,
+)
 from chalicelib.usecases.ports import Conflict, Due, OutsideError, Page, PermanentError, TemporaryError
 
 Item = dict[str, Any]
@@ -60,6 +72,14 @@ class DynamoTracker:
     def projects(self, cursor: str | None, limit: int) -> Page[Project]:
         """The fleet, page by page."""
         return self._listing("PROJECT", cursor, limit, Project)
+
+    def fleet(self) -> Fleet:
+        """What holds for every project."""
+        return self._get("FLEET", "FLEET", Fleet) or Fleet()
+
+    def desk(self, group: str) -> Desk | None:
+        """Where one group's digests are written."""
+        return self._get(f"DESK#{group}", "DESK", Desk)
 
     def rotation(self, project_id: str, rotation_id: str) -> Rotation | None:
         """One rotation."""
@@ -258,7 +278,8 @@ def _items(change: Change) -> Iterator[Item]:
 def _record_items(record: Record) -> Iterator[Item]:
     match record:
         case Project():
-            yield _item(f"PROJECT#{record.project_id}", "PROJECT", record, Due.REMINDER, listed=True)
+            due = Due.DIGEST if record.in_digest else Due.REMINDER
+            yield _item(f"PROJECT#{record.project_id}", "PROJECT", record, due, listed=True)
         case Rotation():
             yield _item(f"PROJECT#{record.project_id}", f"ROTATION#{record.rotation_id}", record, Due.ROTATION)
         case Key():
@@ -269,6 +290,10 @@ def _record_items(record: Record) -> Iterator[Item]:
         case Proof():
             place = f"PROOF#{record.arn.account}#{record.arn.region}#{record.digest}"
             yield _item(f"KEY#{record.arn.key_id}", place, record, None)
+        case Fleet():
+            yield _item("FLEET", "FLEET", record, None)
+        case Desk():
+            yield _item(f"DESK#{record.group}", "DESK", record, Due.UNMARKED)
 
 
 def _item(pk: str, sk: str, record: Record | Notice, due: Due | None, *, listed: bool = False) -> Item:

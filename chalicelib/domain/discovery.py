@@ -13,8 +13,9 @@ from chalicelib.domain.arn import KeyArn, locate_key
 from chalicelib.domain.coverage import Coverage
 from chalicelib.domain.key_life import be_replaced, take_up
 from chalicelib.domain.observed import AtlasProject, Encryption, KeyDescription, KeyRotations, KeyStatus, Settings
-from chalicelib.domain.records import AuditEntry, Key, KeyState, Project
-from chalicelib.domain.reminders import due_at, forget_rungs_ahead, next_reminder_at
+from chalicelib.domain.policies import NO_WISHES, take_up_defaults
+from chalicelib.domain.records import AuditEntry, Key, KeyState, Policy, Project
+from chalicelib.domain.reminders import due_at, forget_rungs_ahead, wind
 
 PROJECT_GONE = "project_gone"
 """The drift of a project that its organization lists no more."""
@@ -54,11 +55,28 @@ def locate(settings: Settings, *, account: str, region: str) -> KeyArn | None:
     return locate_key(settings.key, account=account, region=region)
 
 
-def changes(known: Project | None, seen: Seen, *, old_key: Key | None, new_key: Key | None, now: datetime) -> News:
-    """Compare what was known with what is seen; while a rotation is open the key is left to it."""
-    project = known or Project(
-        project_id=seen.found.project_id, name=seen.found.name, organization=seen.found.organization, seen_at=now
+def meet(found: AtlasProject, defaults: Policy, now: datetime) -> Project:
+    """A project that nobody knew: the fleet's defaults hold for it."""
+    return Project(
+        project_id=found.project_id,
+        name=found.name,
+        organization=found.organization,
+        seen_at=now,
+        policy=defaults,
     )
+
+
+def changes(
+    known: Project | None,
+    seen: Seen,
+    *,
+    old_key: Key | None,
+    new_key: Key | None,
+    now: datetime,
+    defaults: Policy = NO_WISHES,
+) -> News:
+    """Compare what was known with what is seen; while a rotation is open the key is left to it."""
+    project = take_up_defaults(known, defaults, now) if known is not None else meet(seen.found, defaults, now)
     drifts = tuple(_drifts(known, seen))
     project = _describe(project, seen)
     keys: tuple[Key, ...] = ()
@@ -132,13 +150,13 @@ def _adopted(project: Project, key: KeyArn, now: datetime) -> AuditEntry:
 
 def _remind(project: Project, known: Project | None, now: datetime) -> Project:
     """Move the next reminder only when the due date may have moved, so that a quiet day writes nothing."""
-    if known is not None and replace(project, next_reminder_at=None) == replace(known, next_reminder_at=None):
+    if project == known:
         return project
     if known is not None and project.rotated_by_kms_at != known.rotated_by_kms_at:
         project = replace(project, last_rung=None, quiet_until=None)
     if due_at(project) is not None:
         project = replace(project, last_rung=forget_rungs_ahead(project, now))
-    return replace(project, next_reminder_at=next_reminder_at(project, now))
+    return wind(project, now)
 
 
 def _drifts(known: Project | None, seen: Seen) -> Iterable[tuple[str, str]]:

@@ -48,6 +48,10 @@ class Policy:
     recipients: tuple[str, ...] = ()
     escalate_after_days: int = 7
     """From how many days overdue on reminders go to the escalations topic too."""
+    digest: bool = False
+    """Whether reminders before the due day come together, one message a day for all projects of the same recipients."""
+    digest_hour: int = 7
+    """The hour of the day, in UTC, from which that message is sent."""
     quarantine_days: int = 7
     guard: GuardMode = GuardMode.CANCEL
     delete_foreign_keys: bool = False
@@ -76,6 +80,9 @@ class Project:
     organization: str
     seen_at: datetime
     policy: Policy = field(default_factory=Policy)
+    """As it holds: the fleet's defaults, with the project's own wishes over them."""
+    policy_own: tuple[str, ...] = ()
+    """The fields of the policy that were set for this project."""
     not_covered_because: str | None = None
     """Why the whole project is out of reach (Azure, Google Cloud, disabled, shared tiers); None when covered."""
     covered: tuple[str, ...] = ()
@@ -97,6 +104,8 @@ class Project:
     quiet_until: datetime | None = None
     acknowledged_by: str | None = None
     next_reminder_at: datetime | None = None
+    in_digest: bool = False
+    """Whether the next reminder waits for the digest, and is not spoken by itself."""
     version: int = 0
 
     @property
@@ -380,10 +389,49 @@ class Deletion:
         return None if self.state.terminal else self.next_look_at
 
 
+@dataclass(frozen=True, kw_only=True)
+class Fleet:
+    """What holds for every project that wishes nothing else; each takes a change up at its next daily look."""
+
+    policy: Policy = field(default_factory=Policy)
+    version: int = 0
+
+    @property
+    def due(self) -> None:
+        """Nothing is owed to it."""
+        return
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """A rung that a digest has spoken: of which project, and of which of its cycles."""
+
+    project_id: str
+    cycle_start: datetime
+    rung: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """Where the digests of one group of recipients are written; one is finished before the next is begun."""
+
+    group: str
+    unmarked: tuple[Told, ...] = ()
+    """What the last digest spoke and no project's record says yet."""
+    told_at: datetime | None = None
+    version: int = 0
+
+    @property
+    def due(self) -> datetime | None:
+        """Since when something is left to be marked."""
+        return self.told_at if self.unmarked else None
+
+
 class NoticeKind(StrEnum):
     """What a notice is about; subscribers filter on it."""
 
     REMINDER = "reminder"
+    DIGEST = "digest"
     ROTATION_STARTED = "rotation_started"
     ROTATION_DEPLOYING = "rotation_deploying"
     ROTATION_DEPLOYED = "rotation_deployed"
@@ -448,7 +496,7 @@ class AuditEntry:
     after: str = ""
 
 
-Record = Project | Rotation | Key | Deletion | Proof
+Record = Project | Rotation | Key | Deletion | Proof | Fleet | Desk
 
 
 @dataclass(frozen=True, kw_only=True)

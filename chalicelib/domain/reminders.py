@@ -2,13 +2,14 @@
 
 The ladder counts days from the due date. After its last rung a reminder follows every week. The highest rung whose
 time has come and that was not spoken yet is owed; the ones below it that were missed are spoken with it, in one
-message.
+message. Where the policy wants a digest, rungs before the due day wait for its hour.
 """
 
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import count, takewhile
 
-from chalicelib.domain.records import Mode, Project
+from chalicelib.domain.records import Mode, Policy, Project
 
 DEFAULT_PERIOD_DAYS = 90
 """The threshold of Atlas' own alert for new projects."""
@@ -63,8 +64,34 @@ def rungs_owed(project: Project, now: datetime) -> tuple[int, ...]:
     return tuple(r for r in rungs_passed(project, now) if project.last_rung is None or r > project.last_rung)
 
 
+def waits_for_digest(project: Project, rung: int) -> bool:
+    """Whether a rung is spoken in a digest: one before the due day, where the policy says so."""
+    return project.policy.digest and rung < 0
+
+
+def wind(project: Project, now: datetime) -> Project:
+    """Set when the project's ladder is looked at next, and by whom."""
+    at = next_reminder_at(project, now)
+    rungs = rungs_owed(project, at) if at is not None else ()
+    if at is None or not rungs or not waits_for_digest(project, rungs[-1]):
+        return replace(project, next_reminder_at=at, in_digest=False)
+    return replace(project, next_reminder_at=_at_hour(at, project.policy.digest_hour), in_digest=True)
+
+
+def _at_hour(moment: datetime, hour: int) -> datetime:
+    """The first time, at or after a moment, that it is this hour of the day in UTC."""
+    that_day = moment.astimezone(UTC).replace(hour=hour, minute=0, second=0, microsecond=0)
+    return that_day if moment <= that_day else that_day + _DAY
+
+
+def follow_policy(project: Project, policy: Policy, own: tuple[str, ...], now: datetime) -> Project:
+    """The project under another policy, its ladder set anew."""
+    steered = replace(project, policy=policy, policy_own=own)
+    return wind(replace(steered, last_rung=forget_rungs_ahead(steered, now)), now)
+
+
 def next_reminder_at(project: Project, now: datetime) -> datetime | None:
-    """When to look at this project's ladder again; None for a project that has no due date."""
+    """When a rung is owed next, leaving digests aside; None for a project that has no due date."""
     due = due_at(project)
     if due is None:
         return None

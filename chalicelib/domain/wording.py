@@ -28,7 +28,8 @@ def subject_line(text: str) -> str:
     return text.encode("ascii", "replace").decode()[:_SUBJECT]
 
 
-def _days(number: int) -> str:
+def days(number: int) -> str:
+    """A number of days as people read it."""
     return f"{number} day{'s' if number > 1 else ''}"
 
 
@@ -37,8 +38,8 @@ def reminder(project: Project, rungs: tuple[int, ...], now: datetime) -> Notice:
     due = due_at(project)
     assert due is not None  # noqa: S101 - rungs are owed only where a due date exists
     overdue = (now - due) // timedelta(days=1)
-    late = "due today" if not overdue else f"overdue by {_days(overdue)}"
-    when = f"due in {_days(-overdue)}" if now < due else late
+    late = "due today" if not overdue else f"overdue by {days(overdue)}"
+    when = f"due in {days(-overdue)}" if now < due else late
     missed = f"\nEarlier reminders that could not be sent: {len(rungs) - 1}." if len(rungs) > 1 else ""
     return Notice(
         notice_id=notice_id("reminder", project.project_id, cycle_start(project), due, rungs[-1]),

@@ -20,6 +20,7 @@ def discover_all(outside: Outside) -> int:
     Raises the OutsideError of an organization that could not be listed, once all others were looked at.
     """
     looked = 0
+    defaults = outside.tracker.fleet().policy
     failed: OutsideError | None = None
     for organization in outside.organizations():
         try:
@@ -28,7 +29,7 @@ def discover_all(outside: Outside) -> int:
             _log.warning("organization %s could not be listed: %s", organization, problem.message)
             failed = failed or problem
             continue
-        outside.at_once(*(partial(discover_project, outside, found) for found in listed))
+        outside.at_once(*(partial(discover_project, outside, found, defaults) for found in listed))
         looked += len(listed)
         _notice_the_gone(outside, organization, {found.project_id for found in listed})
     if failed is not None:
@@ -46,6 +47,7 @@ def _notice_the_gone(outside: Outside, organization: str, listed: set[str]) -> N
             drift=(*project.drift, PROJECT_GONE),
             not_covered_because="the project is gone from its Atlas organization",
             next_reminder_at=None,
+            in_digest=False,
         )
         notice = drift(gone, PROJECT_GONE, "it is gone from its Atlas organization; its keys stay tracked.", now)
         try:

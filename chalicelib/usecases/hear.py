@@ -33,7 +33,7 @@ def hear_asked(outside: Outside, message: dict[str, Any]) -> dict[str, str]:
     if entry in outside.tracker.trail(entry.subject):
         return {"verdict": Verdict.LEFT}
     found = AtlasProject(project_id=project.project_id, name=project.name, organization=organization)
-    discover_project(outside, found)
+    discover_project(outside, found, outside.tracker.fleet().policy)
     reminded = _reminded_now(outside.tracker.project(project.project_id), now) if alert.is_about_rotation else ()
     outside.tracker.commit(Change(records=reminded, audit=(entry,)))
     return {"verdict": Verdict.HEARD}
@@ -52,4 +52,4 @@ def _entry(alert: Alert) -> AuditEntry:
 def _reminded_now(project: Project | None, now: datetime) -> tuple[Project, ...]:
     if project is None or project.due is None or project.due <= now:
         return ()
-    return (replace(project, next_reminder_at=now),)
+    return (replace(project, next_reminder_at=now, in_digest=False),)

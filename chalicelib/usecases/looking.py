@@ -9,10 +9,10 @@ from typing import TypeVar
 
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.coverage import judge_coverage
-from chalicelib.domain.discovery import Seen, changes, locate
+from chalicelib.domain.discovery import Seen, changes, locate, meet
 from chalicelib.domain.key_policy import UnreadablePolicy, missing_permissions
 from chalicelib.domain.observed import AtlasProject, KeyDescription, KeyRotations, ProjectEvent
-from chalicelib.domain.records import Change, Key, Project
+from chalicelib.domain.records import Change, Key, Policy, Project
 from chalicelib.domain.rumours import EVENTS, asleep, concerning, listen_since, wake
 from chalicelib.domain.wording import atlas_unreachable, drift
 from chalicelib.usecases.locate import keys_for, keys_holding
@@ -27,27 +27,30 @@ _LOOKS = 8
 """As many as look side by side: of so many projects with one key in common each comes to its turn."""
 
 
-def discover_project(outside: Outside, found: AtlasProject) -> Project | None:
-    """Look at one project and record what changed since the last look; once more where somebody else wrote first."""
+def discover_project(outside: Outside, found: AtlasProject, defaults: Policy) -> Project | None:
+    """Look at one project and record what changed since the last look; once more where somebody else wrote first.
+
+    What the fleet's `defaults` say is taken up where the project has no wish of its own.
+    """
     for _ in range(_LOOKS):
         try:
-            return _discover_once(outside, found)
+            return _discover_once(outside, found, defaults)
         except Conflict:
             _log.info("project %s or its key was written by somebody else: it is looked at anew", found.project_id)
     _log.warning("project %s is written by somebody else all the time: it is looked at tomorrow", found.project_id)
     return outside.tracker.project(found.project_id)
 
 
-def _discover_once(outside: Outside, found: AtlasProject) -> Project | None:
+def _discover_once(outside: Outside, found: AtlasProject, defaults: Policy) -> Project | None:
     now = outside.now()
     known = outside.tracker.project(found.project_id)
     try:
-        seen = _look(outside, found, known, now)
+        seen = _look(outside, found, known, defaults, now)
     except OutsideError as problem:
         _log.warning("project %s could not be read: %s", found.project_id, problem.message)
         return _unreadable(outside, known, problem.message, now)
     keys = outside.tracker.keys_of(found.project_id)
-    recorded = _record(outside, seen, known, keys, now)
+    recorded = _record(outside, seen, known, keys, defaults, now)
     _listen(outside, found, keys, now)
     return recorded
 
@@ -75,14 +78,12 @@ def _events(outside: Outside, found: AtlasProject, since: datetime) -> tuple[Pro
         return None
 
 
-def _look(outside: Outside, found: AtlasProject, known: Project | None, now: datetime) -> Seen:
+def _look(outside: Outside, found: AtlasProject, known: Project | None, defaults: Policy, now: datetime) -> Seen:
     atlas = outside.atlas(found.organization)
     settings = atlas.settings(found.project_id)
     clusters = live_clusters(atlas, found.project_id)
     role_id, role_arn = principal_of(atlas, found.project_id, settings) if settings.enabled else (None, None)
-    project = known or Project(
-        project_id=found.project_id, name=found.name, organization=found.organization, seen_at=now
-    )
+    project = known or meet(found, defaults, now)
     region = settings.region or "us-east-1"
     account = _account_of(role_arn) or keys_for(outside, project, region).account
     key = locate(settings, account=account, region=region)
@@ -139,12 +140,12 @@ def _unless_it_fails(call: Callable[[], Answer]) -> Answer | None:
 
 
 def _record(
-    outside: Outside, seen: Seen, known: Project | None, keys: tuple[Key, ...], now: datetime
+    outside: Outside, seen: Seen, known: Project | None, keys: tuple[Key, ...], defaults: Policy, now: datetime
 ) -> Project | None:
     kept = {key.arn: key for key in keys}
     old_key = kept.get(known.key) if known is not None and known.key is not None else None
     new_key = (kept.get(seen.key) or outside.tracker.key(seen.key)) if seen.key is not None else None
-    news = changes(known, seen, old_key=old_key, new_key=new_key, now=now)
+    news = changes(known, seen, old_key=old_key, new_key=new_key, now=now, defaults=defaults)
     if news.project == known and not news.keys:
         return known
     notices = tuple(drift(news.project, code, text, now) for code, text in news.drift)

@@ -33,7 +33,19 @@ from chalicelib.domain.observed import (
     Snapshot,
 )
 from chalicelib.domain.opening import RotationRequest
-from chalicelib.domain.records import AuditEntry, Change, Check, Deletion, Key, Notice, Project, Proof, Rotation
+from chalicelib.domain.records import (
+    AuditEntry,
+    Change,
+    Check,
+    Deletion,
+    Desk,
+    Fleet,
+    Key,
+    Notice,
+    Project,
+    Proof,
+    Rotation,
+)
 
 
 class OutsideError(Exception):
@@ -238,6 +250,10 @@ class Due(StrEnum):
     """The kinds of work that the time index holds."""
 
     REMINDER = "reminder"
+    DIGEST = "digest"
+    """A project whose next rung is spoken in a digest."""
+    UNMARKED = "unmarked"
+    """A desk whose last digest is not marked everywhere."""
     ROTATION = "rotation"
     SWEEP = "sweep"
     DELETION = "deletion"
@@ -253,6 +269,14 @@ class Tracker(Protocol):
 
     def projects(self, cursor: str | None, limit: int) -> Page[Project]:
         """The fleet, page by page; a cursor that is not ours raises PermanentError with code `bad_cursor`."""
+        ...
+
+    def fleet(self) -> Fleet:
+        """What holds for every project; of version 0 while nobody has changed it."""
+        ...
+
+    def desk(self, group: str) -> Desk | None:
+        """Where the digests of one group of recipients are written."""
         ...
 
     def rotation(self, project_id: str, rotation_id: str) -> Rotation | None:
@@ -298,7 +322,7 @@ class Tracker(Protocol):
     def due(self, kind: Due, now: datetime) -> Iterator[tuple[str, ...]]:
         """The names of everything due, longest overdue first.
 
-        A name is (project id), (project id, rotation id), (key ARN), (deletion id) or (notice id).
+        A name is (project id), (project id, rotation id), (key ARN), (deletion id), (notice id) or (group).
         """
         ...
 

@@ -3,11 +3,13 @@
 import logging
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from chalicelib.domain.opening import RotationRequest, open_rotation, refusals
 from chalicelib.domain.records import AuditEntry, Change, Mode, Project
-from chalicelib.domain.reminders import cycle_start, due_at, next_reminder_at, rungs_owed
+from chalicelib.domain.reminders import cycle_start, due_at, rungs_owed, waits_for_digest, wind
 from chalicelib.domain.wording import reminder
+from chalicelib.usecases.each import do_each
 from chalicelib.usecases.ports import Conflict, Due, Outside
 
 BY_POLICY = "keyturn policy"
@@ -17,7 +19,8 @@ _log = logging.getLogger(__name__)
 
 def remind_all(outside: Outside) -> int:
     """Speak to every project that the time index holds as due; returns how many were spoken to."""
-    return sum(remind(outside, project_id) for (project_id,) in outside.tracker.due(Due.REMINDER, outside.now()))
+    due = (project_id for (project_id,) in outside.tracker.due(Due.REMINDER, outside.now()))
+    return do_each(due, partial(remind, outside), "projects")
 
 
 def remind(outside: Outside, project_id: str) -> bool:
@@ -27,10 +30,9 @@ def remind(outside: Outside, project_id: str) -> bool:
     if project is None:
         return False
     owed = rungs_owed(project, now)
-    if not owed:
+    if not owed or waits_for_digest(project, owed[-1]):
         return _sleep_on(outside, project, now)
-    spoken = replace(project, last_rung=owed[-1])
-    spoken = replace(spoken, next_reminder_at=next_reminder_at(spoken, now))
+    spoken = wind(replace(project, last_rung=owed[-1]), now)
     request = _request(project, owed[-1])
     try:
         if project.policy.mode is Mode.ROTATE and owed[-1] >= 0 and not refusals(project, request):
@@ -53,8 +55,7 @@ def _request(project: Project, rung: int) -> RotationRequest:
 
 def _start(outside: Outside, project: Project, request: RotationRequest, now: datetime) -> None:
     rotation, change = open_rotation(project, request, now)
-    opened = replace(project, open_rotation=rotation.rotation_id)
-    opened = replace(opened, next_reminder_at=next_reminder_at(opened, now))
+    opened = wind(replace(project, open_rotation=rotation.rotation_id), now)
     outside.tracker.commit(replace(change, records=(opened, rotation)))
     outside.messages.wake_rotation(project.project_id, rotation.rotation_id)
 
@@ -65,8 +66,8 @@ def _speak(outside: Outside, project: Project, owed: tuple[int, ...], now: datet
 
 
 def _sleep_on(outside: Outside, project: Project, now: datetime) -> bool:
-    """Nothing is owed: move the project on in the time index, so that it is not looked at every hour."""
-    moved = replace(project, next_reminder_at=next_reminder_at(project, now))
+    """Nothing is owed here: move the project on in the time index, so that it is not looked at every hour."""
+    moved = wind(project, now)
     if moved != project:
         try:
             outside.tracker.commit(Change(records=(moved,)))

@@ -25,7 +25,7 @@ from chalicelib.domain.records import (
     Strategy,
 )
 from chalicelib.domain.records import RotationState as State
-from chalicelib.domain.reminders import next_reminder_at
+from chalicelib.domain.reminders import wind
 from chalicelib.domain.rotation import LEASE, TIDY_AFTER, Event, may_be_cancelled, next_state
 from chalicelib.domain.wording_rotation import rotation_news
 from chalicelib.usecases.ports import Conflict, Outside, PermanentError, TemporaryError
@@ -246,7 +246,7 @@ def _project_after(work: Work, rotation: Rotation, event: Event | None) -> Proje
     if rotation.state.terminal and project.open_rotation == rotation.rotation_id:
         project = replace(project, open_rotation=None)
     if project != work.project:
-        project = replace(project, next_reminder_at=next_reminder_at(project, work.now))
+        project = wind(project, work.now)
     return project
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from chalicelib.domain.countdown import dollars_per_month, free_at, free_at_with, held_longest_by, used_since
 from chalicelib.domain.deployment import banner
-from chalicelib.domain.records import Deletion, Key, KeyState, Project, Reason, Rotation
+from chalicelib.domain.records import Deletion, Key, KeyState, Policy, Project, Reason, Rotation
 from chalicelib.domain.refusals import No, Refusal
 from chalicelib.domain.reminders import cycle_start, due_at, period_days
 from chalicelib.usecases.observe import all_of
@@ -119,7 +119,6 @@ def _project(outside: Outside, project: Project) -> Shape:
 
 def project_shape(project: Project, rotation: Rotation | None) -> Shape:
     """A project as the API promises it."""
-    policy = project.policy
     return {
         "project_id": project.project_id,
         "name": project.name,
@@ -135,21 +134,34 @@ def project_shape(project: Project, rotation: Rotation | None) -> Shape:
         "not_covered": [{"name": c.name, "reason": c.reason} for c in project.not_covered],
         "drift": list(project.drift),
         "quiet_until": _time(project.quiet_until),
-        "policy": {
-            "rotation_period_days": period_days(project),
-            "ladder": list(policy.ladder),
-            "mode": policy.mode,
-            "strategy": policy.strategy,
-            "automatic_period_days": policy.automatic_period_days,
-            "kms_role_arn": policy.kms_role_arn,
-            "recipients": list(policy.recipients),
-            "escalate_after_days": policy.escalate_after_days,
-            "quarantine_days": policy.quarantine_days,
-            "guard": policy.guard,
-            "delete_foreign_keys": policy.delete_foreign_keys,
-            "prove_by_snapshot": policy.prove_by_snapshot,
-            "attestation_always": policy.attestation_always,
-        },
+        "policy": _policy(project.policy) | {"rotation_period_days": period_days(project)},
+        "policy_own": list(project.policy_own),
+    }
+
+
+def show_fleet_version(outside: Outside) -> tuple[int, Shape]:
+    """The version that the fleet's policy is remembered at, and the policy."""
+    fleet = outside.tracker.fleet()
+    return fleet.version, {"policy": _policy(fleet.policy)}
+
+
+def _policy(policy: Policy) -> Shape:
+    return {
+        "rotation_period_days": policy.rotation_period_days,
+        "ladder": list(policy.ladder),
+        "mode": policy.mode,
+        "strategy": policy.strategy,
+        "automatic_period_days": policy.automatic_period_days,
+        "kms_role_arn": policy.kms_role_arn,
+        "recipients": list(policy.recipients),
+        "escalate_after_days": policy.escalate_after_days,
+        "digest": policy.digest,
+        "digest_hour": policy.digest_hour,
+        "quarantine_days": policy.quarantine_days,
+        "guard": policy.guard,
+        "delete_foreign_keys": policy.delete_foreign_keys,
+        "prove_by_snapshot": policy.prove_by_snapshot,
+        "attestation_always": policy.attestation_always,
     }
 
 

@@ -1,14 +1,18 @@
-"""Steers: an operator changes a project's policy or acknowledges its reminder."""
+"""Steers: an operator changes a policy, a project's or the fleet's, or acknowledges a reminder."""
 
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
-from chalicelib.domain.records import AuditEntry, Change, Policy, Project
+from chalicelib.domain.policies import steer
+from chalicelib.domain.records import AuditEntry, Change, Fleet, Policy, Project
 from chalicelib.domain.refusals import No, Refusal
-from chalicelib.domain.reminders import forget_rungs_ahead, next_reminder_at
+from chalicelib.domain.reminders import wind
 from chalicelib.usecases.locate import project_named
 from chalicelib.usecases.ports import Outside
+
+FLEET = "fleet"
+"""The subject of the audit trail of what holds for every project."""
 
 
 def change_policy(
@@ -17,30 +21,62 @@ def change_policy(
     changed: dict[str, object],
     *,
     who: str,
+    inherited: Collection[str] = (),
     if_version: Collection[str] | None = None,
 ) -> Project:
-    """Change the named fields of a project's policy and set its ladder anew; `if_version` names who may be changed.
+    """Change the named fields of a project's policy, leave the `inherited` ones to the fleet, and set its ladder anew.
 
-    Raises Refusal for a project that has another version by now; one written in between is the tracker's Conflict.
+    `if_version` names the versions that may be changed. Raises Refusal for a project that has another by now, and for
+    a field that is both changed and inherited; one written in between is the tracker's Conflict.
     """
     project = project_named(outside, project_id)
-    if if_version is not None and str(project.version) not in if_version:
-        raise Refusal(No.STALE, "the project has changed since it was read: read it again")
+    _only(project.version, if_version, "the project")
+    both = sorted(changed.keys() & set(inherited))
+    if both:
+        raise Refusal(No.INVALID, f"{', '.join(both)} cannot be set and left to the fleet at once")
     now = outside.now()
-    policy: Policy = replace(project.policy, **changed)  # type: ignore[arg-type]  # the door has checked each field
-    steered = replace(project, policy=policy)
-    steered = replace(steered, last_rung=forget_rungs_ahead(steered, now))
-    steered = replace(steered, next_reminder_at=next_reminder_at(steered, now))
+    steered = steer(project, outside.tracker.fleet().policy, changed, inherited, now)
     entry = AuditEntry(
         at=now,
         who=who,
         what="policy changed",
         subject=project_id,
-        before=str({name: getattr(project.policy, name) for name in changed}),
-        after=str(changed),
+        before=_named(project.policy, changed, inherited),
+        after=_named(steered.policy, changed, inherited),
+        why=f"left to the fleet: {', '.join(inherited)}" if inherited else "",
     )
     outside.tracker.commit(Change(records=(steered,), audit=(entry,)))
     return replace(steered, version=steered.version + 1)
+
+
+def change_defaults(
+    outside: Outside, changed: dict[str, object], *, who: str, if_version: Collection[str] | None = None
+) -> Fleet:
+    """Change what holds for every project that wishes nothing else; each takes it up at its next daily look."""
+    fleet = outside.tracker.fleet()
+    _only(fleet.version, if_version, "the fleet's policy")
+    now = outside.now()
+    policy: Policy = replace(fleet.policy, **changed)  # type: ignore[arg-type]  # the door has checked each field
+    steered = replace(fleet, policy=policy)
+    entry = AuditEntry(
+        at=now,
+        who=who,
+        what="policy changed",
+        subject=FLEET,
+        before=_named(fleet.policy, changed),
+        after=_named(policy, changed),
+    )
+    outside.tracker.commit(Change(records=(steered,), audit=(entry,)))
+    return replace(steered, version=steered.version + 1)
+
+
+def _only(version: int, wanted: Collection[str] | None, what: str) -> None:
+    if wanted is not None and str(version) not in wanted:
+        raise Refusal(No.STALE, f"{what} has changed since it was read: read it again")
+
+
+def _named(policy: Policy, *names: Collection[str]) -> str:
+    return str({name: getattr(policy, name) for those in names for name in those})
 
 
 def acknowledge(outside: Outside, project_id: str, *, until: datetime, comment: str, who: str) -> Project:
@@ -49,8 +85,7 @@ def acknowledge(outside: Outside, project_id: str, *, until: datetime, comment: 
     now = outside.now()
     if until <= now:
         raise Refusal(No.INVALID, "`until` must lie in the future")
-    quiet = replace(project, quiet_until=until, acknowledged_by=who)
-    quiet = replace(quiet, next_reminder_at=next_reminder_at(quiet, now))
+    quiet = wind(replace(project, quiet_until=until, acknowledged_by=who), now)
     entry = AuditEntry(
         at=now, who=who, what="reminder acknowledged", subject=project_id, why=comment, after=until.isoformat()
     )

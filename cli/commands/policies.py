@@ -1,12 +1,12 @@
-"""`policy`: a project's wishes, shown and changed."""
+"""`policy`: what holds for a project or for the fleet, shown and changed."""
 
 from typing import Annotated, Any
 
 import typer
 
-from cli.arguments import GuardMode, Mode, ProjectId, Strategy, ladder_from
+from cli.arguments import GuardMode, Mode, Strategy, ladder_from
 from cli.desk import Desk
-from cli.drawing.policies import draw_policy
+from cli.drawing.policies import draw_fleet_policy, draw_policy, field_of
 from cli.front import command
 
 _NONE = "none"
@@ -15,7 +15,12 @@ _NONE = "none"
 @command("policy", example="keyturn policy 64b0c0c0c0c0c0c0c0c0c0c0 --mode rotate --ladder -30,-7,0,7")
 def policy(  # noqa: PLR0913 - each parameter is an option
     desk: Desk,
-    project_id: ProjectId,
+    project_id: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="PROJECT", help="The project's id in Atlas; without one, the policy of the whole fleet."
+        ),
+    ] = None,
     *,
     period_days: Annotated[
         str | None,
@@ -38,6 +43,12 @@ def policy(  # noqa: PLR0913 - each parameter is an option
     escalate_after_days: Annotated[
         int | None, typer.Option(metavar="DAYS", help="From how many days overdue on others are told too.")
     ] = None,
+    digest: Annotated[
+        bool | None, typer.Option(help="Whether reminders before the due day come in one message a day.")
+    ] = None,
+    digest_hour: Annotated[
+        int | None, typer.Option(metavar="HOUR", help="The hour, in UTC, from which that message is sent.")
+    ] = None,
     quarantine_days: Annotated[
         int | None, typer.Option(metavar="DAYS", help="How long a key is disabled before its deletion is scheduled.")
     ] = None,
@@ -53,8 +64,11 @@ def policy(  # noqa: PLR0913 - each parameter is an option
     attestation_always: Annotated[
         bool | None, typer.Option(help="Whether a person must vouch for every key that was in use.")
     ] = None,
+    inherit: Annotated[
+        list[str] | None, typer.Option(metavar="OPTION", help="Leave this to the fleet's policy again, as `ladder`.")
+    ] = None,
 ) -> None:
-    """Show a project's policy, or change what is given."""
+    """Show a policy, a project's or the fleet's, or change what is given."""
     wishes: dict[str, Any] = {
         "rotation_period_days": _none_or_days(period_days),
         "ladder": ladder_from(ladder) if ladder else None,
@@ -64,6 +78,8 @@ def policy(  # noqa: PLR0913 - each parameter is an option
         "kms_role_arn": kms_role_arn,
         "recipients": [] if recipient == [_NONE] else recipient,
         "escalate_after_days": escalate_after_days,
+        "digest": digest,
+        "digest_hour": digest_hour,
         "quarantine_days": quarantine_days,
         "guard": guard,
         "delete_foreign_keys": delete_foreign_keys,
@@ -71,6 +87,14 @@ def policy(  # noqa: PLR0913 - each parameter is an option
         "attestation_always": attestation_always,
     }
     body = {name: None if wish == _NONE else wish for name, wish in wishes.items() if wish is not None}
+    if project_id is None:
+        if inherit:
+            raise typer.BadParameter("--inherit is for a project: name one")
+        shown = desk.client.ask("PATCH", ("policy",), body=body).read() if body else desk.client.get("policy")
+        desk.show(shown, draw_fleet_policy)
+        return
+    if inherit:
+        body["inherit"] = [field_of(name) for name in inherit]
     if body:
         shown = desk.client.ask("PATCH", ("projects", project_id, "policy"), body=body).read()
     else:

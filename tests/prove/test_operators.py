@@ -35,6 +35,7 @@ from simple_world import (
 
 from chalicelib.adapters.tracker import DynamoTracker
 from chalicelib.domain.opening import rotation_id
+from chalicelib.domain.policies import NO_WISHES
 from chalicelib.domain.records import Change, NoticeKind, Rotation, RotationState, Strategy
 from chalicelib.domain.refusals import No, Refusal
 from chalicelib.usecases.announce import announce_written
@@ -332,7 +333,7 @@ class Post:
             sweep_woken(self.world.outside, {"key": str(self.rotation.now.new_key)})
 
     def discover(self) -> None:
-        discover_project(self.world.outside, found())
+        discover_project(self.world.outside, found(), NO_WISHES)
 
     def announce_the_first(self) -> None:
         announce_written(self.world.outside, self.world.tracker.notices[0].notice_id)

@@ -36,6 +36,7 @@ from chalicelib.adapters.atlas_http import AtlasHttp
 from chalicelib.adapters.atlas_token import Credentials
 from chalicelib.domain.arn import atlas_region, aws_region, parse_key_arn
 from chalicelib.domain.observed import KeyStatus
+from chalicelib.domain.policies import NO_WISHES
 from chalicelib.domain.records import NoticeKind, RotationState
 from chalicelib.domain.swap import INCONSISTENT_FOR, NOT_YET, SETTLES_WITHIN
 from chalicelib.usecases.discover import discover_project
@@ -230,7 +231,7 @@ def test_a_change_that_takes_effect_after_the_rotation_gave_up_costs_nobody_the_
     rotation.go_until("failed")
 
     let_time_pass(world, HOUR)
-    discover_project(world.outside, found())
+    discover_project(world.outside, found(), NO_WISHES)
     let_time_pass(world, 2 * DAY)
 
     assert (world.in_atlas.settings.key, world.project.key) == (str(new), new)

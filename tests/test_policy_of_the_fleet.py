@@ -1,0 +1,125 @@
+"""The fleet's policy: it holds for every project that wishes nothing else, from the next daily look on."""
+
+import pytest
+from fake_atlas import PROJECT
+from hypothesis import given
+from hypothesis import strategies as st
+from simple_world import ANNA, DAY, START, a_world
+
+from chalicelib.domain.policies import FIELDS, NO_WISHES, steer, take_up_defaults
+from chalicelib.domain.records import Mode, Policy, Project
+from chalicelib.domain.refusals import No, Refusal
+from chalicelib.domain.reminders import due_at
+from chalicelib.usecases.discover import discover_all
+from chalicelib.usecases.steer import FLEET, change_defaults, change_policy
+
+ALONE = Project(project_id="p1", name="Shop", organization="o1", seen_at=START)
+
+
+def test_a_project_that_wishes_nothing_follows_the_fleet_from_its_next_look_on():
+    world = a_world()
+
+    change_defaults(world.outside, {"rotation_period_days": 30, "mode": Mode.ROTATE}, who=ANNA)
+    before = world.project.policy
+    discover_all(world.outside)
+
+    assert (before, world.project.policy) == (NO_WISHES, Policy(rotation_period_days=30, mode=Mode.ROTATE))
+    assert due_at(world.project) == START + 30 * DAY
+    assert world.project.due == START
+
+
+def test_what_a_project_wishes_itself_stays_as_it_is():
+    world = a_world()
+    change_policy(world.outside, PROJECT, {"rotation_period_days": 60}, who=ANNA)
+
+    change_defaults(world.outside, {"rotation_period_days": 30, "quarantine_days": 20}, who=ANNA)
+    discover_all(world.outside)
+
+    policy = world.project.policy
+    assert (policy.rotation_period_days, policy.quarantine_days) == (60, 20)
+
+
+def test_a_project_changed_after_the_fleet_takes_up_both_at_once():
+    world = a_world()
+    change_defaults(world.outside, {"quarantine_days": 20}, who=ANNA)
+
+    changed = change_policy(world.outside, PROJECT, {"rotation_period_days": 60}, who=ANNA)
+
+    assert (changed.policy.quarantine_days, changed.policy_own) == (20, ("rotation_period_days",))
+
+
+def test_a_wish_can_be_given_back():
+    world = a_world()
+    change_defaults(world.outside, {"ladder": (-3, 0)}, who=ANNA)
+    change_policy(world.outside, PROJECT, {"ladder": (0,), "digest": True}, who=ANNA)
+
+    given_back = change_policy(world.outside, PROJECT, {}, who=ANNA, inherited=("ladder",))
+
+    assert (given_back.policy.ladder, given_back.policy_own) == ((-3, 0), ("digest",))
+    assert world.tracker.audit[-1].why == "left to the fleet: ladder"
+
+
+def test_a_field_cannot_be_set_and_given_back_at_once():
+    world = a_world()
+
+    with pytest.raises(Refusal) as refused:
+        change_policy(world.outside, PROJECT, {"ladder": (0,)}, who=ANNA, inherited=("ladder",))
+
+    assert (refused.value.no, world.project.policy_own) == (No.INVALID, ())
+
+
+def test_a_new_project_is_met_with_the_fleets_policy():
+    world = a_world()
+    change_defaults(world.outside, {"quarantine_days": 20}, who=ANNA)
+    world.atlas.add("f" * 24)
+
+    discover_all(world.outside)
+
+    assert world.tracker.project("f" * 24).policy.quarantine_days == 20
+
+
+def test_who_changed_the_fleets_policy_stands_in_the_trail():
+    world = a_world()
+
+    change_defaults(world.outside, {"quarantine_days": 20}, who=ANNA)
+
+    entry = world.tracker.audit[-1]
+    assert (entry.subject, entry.who, entry.before) == (FLEET, ANNA, "{'quarantine_days': 7}")
+    assert entry.after == "{'quarantine_days': 20}"
+
+
+def test_the_fleets_policy_is_changed_at_the_version_that_was_read():
+    world = a_world()
+    changed = change_defaults(world.outside, {"quarantine_days": 20}, who=ANNA, if_version=("0",))
+
+    with pytest.raises(Refusal) as refused:
+        change_defaults(world.outside, {"quarantine_days": 9}, who=ANNA, if_version=("0",))
+
+    assert (refused.value.no, changed.version, world.tracker.fleet().policy.quarantine_days) == (No.STALE, 1, 20)
+
+
+def test_a_look_under_the_same_policy_writes_nothing():
+    world = a_world()
+    discover_all(world.outside)
+    before = len(world.tracker.commits)
+
+    discover_all(world.outside)
+
+    assert len(world.tracker.commits) == before
+
+
+WISHES = {"quarantine_days": st.integers(1, 30), "ladder": st.just((0,)) | st.just((-5, 5)), "digest": st.booleans()}
+SOME = st.fixed_dictionaries({}, optional=WISHES)
+
+
+@given(SOME, SOME, SOME, st.sets(st.sampled_from(sorted(WISHES))))
+def test_what_holds_is_the_projects_own_wish_or_else_the_fleets(first, second, fleet, given_back):
+    given_back -= second.keys()
+    defaults = Policy(**fleet)
+
+    project = steer(ALONE, NO_WISHES, first, (), START)
+    project = take_up_defaults(steer(project, NO_WISHES, second, given_back, START), defaults, START)
+
+    own = {name: wish for name, wish in (first | second).items() if name not in given_back}
+    assert project.policy == Policy(**(fleet | own))
+    assert set(project.policy_own) == own.keys() <= set(FIELDS)
