@@ -50,7 +50,7 @@ class Post:
                 "time": written(self._now()),
                 "topic": topic.arn,
                 "subject": subject,
-                "body": message,
+                "body": _text(message, named.get("message_structure")),
                 "attributes": {name: value["Value"] for name, value in attributes.items()},
             }
             with self._lock:
@@ -85,6 +85,11 @@ class Post:
             "resources": event.get("Resources", []),
             "detail": json.loads(event["Detail"]),
         }
+
+
+def _text(message: str, structure: str | None) -> str:
+    """What mail would show: of a message in several shapes the one for everybody."""
+    return str(json.loads(message)["default"]) if structure == "json" else message
 
 
 def written(time: datetime) -> str:

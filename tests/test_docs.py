@@ -1,3 +1,4 @@
+import json
 import re
 import sys
 from pathlib import Path
@@ -11,6 +12,14 @@ def test_the_states_page_is_what_the_tables_say():
     import draw_states
 
     assert draw_states.STATES.read_text(encoding="utf-8") == draw_states.document()
+
+
+def test_the_page_and_the_schema_of_events_are_what_the_code_says():
+    sys.path.insert(0, str(ROOT / "docs"))
+    import draw_events
+
+    assert draw_events.PAGE.read_text(encoding="utf-8") == draw_events.page()
+    assert json.loads(draw_events.SCHEMA.read_text(encoding="utf-8")) == draw_events.schema()
 
 
 def test_the_readme_lists_every_setting_with_its_default():

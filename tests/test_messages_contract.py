@@ -3,16 +3,20 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
-from botocore.stub import Stubber
+from botocore.stub import ANY, Stubber
 from fake_messages import FakeMessages
+from jsonschema import Draft202012Validator
 
-from chalicelib.adapters.messages import Addresses, AwsMessages, subject
+from chalicelib.adapters.messages import Addresses, AwsMessages
+from chalicelib.adapters.messages_shapes import detail, message, subject
 from chalicelib.domain.arn import KeyArn
-from chalicelib.domain.records import Notice, NoticeKind
+from chalicelib.domain.records import Channel, Notice, NoticeKind
 from chalicelib.usecases.ports import PermanentError, TemporaryError
 
+ROOT = Path(__file__).parent.parent
 NOW = datetime(2027, 3, 1, 9, 30, tzinfo=UTC)
 ARN = KeyArn(account="123456789012", region="eu-west-1", key_id="11111111-2222-4333-8444-555555555555")
 
@@ -20,6 +24,11 @@ ARN = KeyArn(account="123456789012", region="eu-west-1", key_id="11111111-2222-4
 def notice(**more):
     facts = {"kind": NoticeKind.REMINDER, "subject": "Rotate the key", "text": "It is due."} | more
     return Notice(notice_id="n1", created_at=NOW, **facts)
+
+
+def publish(messages, told):
+    for channel in told.channels:
+        messages.publish(told, channel)
 
 
 @pytest.fixture
@@ -101,14 +110,14 @@ def post(request):
 
 
 def test_a_notice_is_published_once_under_its_id(post):
-    post.messages.publish(notice())
+    publish(post.messages, notice())
 
     assert post.published_ids() == ["n1"]
 
 
 def test_a_notice_published_again_carries_the_same_id(post):
-    post.messages.publish(notice())
-    post.messages.publish(notice())
+    publish(post.messages, notice())
+    publish(post.messages, notice())
 
     assert post.published_ids() == ["n1", "n1"]
 
@@ -147,8 +156,8 @@ def last_of(aws, topic):
 
 def test_an_escalated_notice_goes_to_both_topics_and_any_other_to_one(real, aws, addresses):
     before = len(aws.inbox())
-    real.publish(notice(escalate=True))
-    real.publish(notice())
+    publish(real, notice(escalate=True))
+    publish(real, notice())
 
     topics = [m["topic"] for m in aws.inbox()[before:]]
 
@@ -156,7 +165,7 @@ def test_an_escalated_notice_goes_to_both_topics_and_any_other_to_one(real, aws,
 
 
 def test_filters_see_kind_project_key_rung_and_recipients(real, aws, addresses):
-    real.publish(notice(project_id="p1", key_id=ARN.key_id, rung=0, recipients=("a@example.org", "b@example.org")))
+    publish(real, notice(project_id="p1", key_id=ARN.key_id, rung=0, recipients=("a@example.org", "b@example.org")))
 
     assert last_of(aws, addresses.alerts_topic)["attributes"] == {
         "kind": "reminder",
@@ -169,13 +178,13 @@ def test_filters_see_kind_project_key_rung_and_recipients(real, aws, addresses):
 
 
 def test_a_notice_about_nothing_in_particular_still_carries_its_kind_and_id(real, aws, addresses):
-    real.publish(notice())
+    publish(real, notice())
 
     assert last_of(aws, addresses.alerts_topic)["attributes"] == {"kind": "reminder", "notice_id": "n1"}
 
 
 def test_people_get_the_text_as_it_is_and_a_subject_that_mail_can_carry(real, aws, addresses):
-    real.publish(notice(subject="Schlüssel fällig —\n“Zürich”", text="Grüße aus 東京"))
+    publish(real, notice(subject="Schlüssel fällig —\n“Zürich”", text="Grüße aus 東京"))
 
     told = last_of(aws, addresses.alerts_topic)
 
@@ -183,7 +192,7 @@ def test_people_get_the_text_as_it_is_and_a_subject_that_mail_can_carry(real, aw
 
 
 def test_machines_get_every_fact_on_the_bus(real, aws):
-    real.publish(notice(project_id="p1", rung=-7, detail={"due_at": "2027-03-08", "notice_id": "forged"}))
+    publish(real, notice(project_id="p1", rung=-7, detail={"due_at": "2027-03-08", "notice_id": "forged"}))
 
     event = aws.bus_events()[-1]
 
@@ -198,8 +207,68 @@ def test_machines_get_every_fact_on_the_bus(real, aws):
         "project_id": "p1",
         "key_id": None,
         "rung": -7,
+        "recipients": [],
         "due_at": "2027-03-08",
     }
+
+
+def test_chat_gets_a_custom_notification_and_everybody_else_the_text(real, aws, addresses):
+    told = notice(
+        project_id="p1", text="The key is due.\nKey: k1\n\nWhat to do: rotate it, “today”.", detail={"key": str(ARN)}
+    )
+    sns, stubber = stubbed(aws, "sns")
+    expected = {
+        "TopicArn": addresses.alerts_topic,
+        "Subject": "Rotate the key",
+        "MessageStructure": "json",
+        "Message": ANY,
+        "MessageAttributes": ANY,
+    }
+    sent = []
+    sns.meta.events.register("before-parameter-build.sns.Publish", lambda params, **_: sent.append(params["Message"]))
+    stubber.add_response("publish", {"MessageId": "m1"}, expected)
+
+    with stubber:
+        AwsMessages(sns, aws.client("sqs"), aws.client("events"), addresses).publish(told, Channel.ALERTS)
+
+    shapes = json.loads(sent[0])
+    assert shapes["default"] == told.text
+    assert json.loads(shapes["https"]) == {
+        "version": "1.0",
+        "source": "custom",
+        "id": "n1",
+        "content": {
+            "textType": "client-markdown",
+            "title": "Rotate the key",
+            "description": "The key is due.\nKey: k1",
+            "nextSteps": ["rotate it, “today”."],
+            "keywords": ["reminder"],
+        },
+        "metadata": {
+            "threadId": "p1",
+            "summary": "Rotate the key",
+            "eventType": "reminder",
+            "relatedResources": [str(ARN)],
+            "additionalContext": {"notice_id": "n1"},
+        },
+    }
+
+
+@pytest.mark.parametrize("character", ["x", "ü", "東", "\N{PILE OF POO}", '"', "\n"])
+def test_the_longest_text_fits_into_one_message_and_one_event(character):
+    told = notice(text=character * 300_000)
+
+    assert len(message(told).encode()) < 256 * 1024
+    assert len(json.dumps(detail(told), ensure_ascii=False).encode()) < 256 * 1024
+    assert "cut here" in detail(told)["text"]
+
+
+@pytest.mark.parametrize("kind", list(NoticeKind))
+def test_every_event_is_as_the_published_schema_says(kind):
+    told = notice(kind=kind, project_id="p1", rung=0, recipients=("team",), detail={"proof": "d" * 64})
+    schema = json.loads((ROOT / "docs" / "event.schema.json").read_text())
+
+    Draft202012Validator(schema).validate(detail(told))
 
 
 @pytest.mark.parametrize(
@@ -228,7 +297,7 @@ def test_an_event_that_the_bus_did_not_take_is_a_temporary_error(aws, addresses)
     stubber.add_response("put_events", {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "ThrottlingException"}]})
 
     with stubber, pytest.raises(TemporaryError, match="ThrottlingException"):
-        AwsMessages(aws.client("sns"), aws.client("sqs"), events, addresses).publish(notice())
+        publish(AwsMessages(aws.client("sns"), aws.client("sqs"), events, addresses), notice())
 
 
 @pytest.mark.parametrize(
@@ -247,7 +316,7 @@ def test_an_error_of_sns_becomes_one_of_ours(aws, addresses, code, status, expec
     stubber.add_client_error("publish", code, "said so", http_status_code=status)
 
     with stubber, pytest.raises(expected) as seen:
-        AwsMessages(sns, aws.client("sqs"), aws.client("events"), addresses).publish(notice())
+        publish(AwsMessages(sns, aws.client("sqs"), aws.client("events"), addresses), notice())
 
     assert (type(seen.value), seen.value.code, seen.value.call) == (expected, code, "sns:Publish")
 

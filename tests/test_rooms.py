@@ -94,9 +94,9 @@ def adapters_may(importer: str, name: str) -> bool:
 
 
 def is_part_of_same_adapter(importer: str, name: str) -> bool:
-    """The files of the Atlas adapter share a prefix; every other adapter is one file."""
-    prefix = "chalicelib.adapters.atlas"
-    return importer.startswith(prefix) and name.startswith(prefix)
+    """The files of an adapter that has several share a prefix."""
+    prefixes = ("chalicelib.adapters.atlas", "chalicelib.adapters.messages")
+    return any(importer.startswith(prefix) and name.startswith(prefix) for prefix in prefixes)
 
 
 def wiring_may(importer: str, name: str) -> bool:

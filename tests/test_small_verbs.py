@@ -8,6 +8,7 @@ from fake_atlas import PROJECT, a_key, some_settings
 from simple_world import (
     ANNA,
     DAY,
+    HOUR,
     MINUTE,
     SECOND,
     START,
@@ -108,6 +109,36 @@ def test_a_notice_is_sent_as_soon_as_it_is_written(world):
 
     assert [notice.notice_id for notice in world.messages.published] == ["n1"]
     assert world.tracker.notice("n1").sent_at == world.now
+
+
+def test_a_notice_that_reached_one_place_goes_on_to_the_others_alone(world):
+    with_notice(world, escalate=True)
+    world.messages.fail("publish escalations", OUT_OF_ORDER)
+
+    first = send_notice(world.outside, "n1")
+    world.wait(HOUR)
+    second = send_notice(world.outside, "n1")
+
+    assert (first, second) == (False, True)
+    assert world.messages.sent == [("n1", "alerts"), ("n1", "escalations"), ("n1", "bus")]
+
+
+def test_a_notice_that_cannot_even_be_read_blocks_itself_alone(world):
+    for name in ("n0", "n1", "n2"):
+        with_notice(world, notice_id=name)
+    read = world.tracker.notice
+
+    def damaged(notice_id):
+        if notice_id == "n0":
+            raise PermanentError("the tracker's item cannot be read", call="decode", code="damaged")
+        return read(notice_id)
+
+    world.tracker.notice = damaged
+
+    with pytest.raises(ExceptionGroup):
+        send_all_due(world.outside)
+
+    assert [notice_id for notice_id, channel in world.messages.sent if channel == "alerts"] == ["n1", "n2"]
 
 
 def test_a_notice_is_sent_once_however_often_it_is_announced(world):

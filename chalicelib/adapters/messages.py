@@ -1,36 +1,20 @@
 """Everything that leaves: notices to SNS and the event bus, wake-ups to our own SQS queues."""
 
 import json
-import unicodedata
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ParamValidationError
 from botocore.parsers import ResponseParserError
 
+from chalicelib.adapters.messages_shapes import SOURCE, attributes, detail, message, subject
 from chalicelib.domain.arn import KeyArn
-from chalicelib.domain.records import Notice
+from chalicelib.domain.records import Channel, Notice
 from chalicelib.usecases.ports import OutsideError, PermanentError, TemporaryError
 
-SOURCE = "keyturn"
-SCHEMA_VERSION = "1"
 _LONGEST_DELAY = 900
-_SUBJECT = 100
 _TOO_MANY, _SERVER_FAILED = 429, 500
 _PASSING_WORDS = ("Throttl", "ExpiredToken", "TooManyRequests", "RequestLimitExceeded", "ConcurrentModification")
-_PLAIN = str.maketrans(
-    {
-        "\N{EN DASH}": "-",
-        "\N{EM DASH}": "-",
-        "\N{MINUS SIGN}": "-",
-        "\N{LEFT SINGLE QUOTATION MARK}": "'",
-        "\N{RIGHT SINGLE QUOTATION MARK}": "'",
-        "\N{LEFT DOUBLE QUOTATION MARK}": '"',
-        "\N{RIGHT DOUBLE QUOTATION MARK}": '"',
-        "\N{RIGHTWARDS ARROW}": "->",
-    }
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,43 +37,40 @@ class AwsMessages:
         self._events = events
         self._to = addresses
 
-    def publish(self, notice: Notice) -> None:
-        """Send a notice to its topic, or to both topics when it escalates, and to the event bus."""
-        for topic in (self._to.alerts_topic, *([self._to.escalations_topic] if notice.escalate else [])):
-            _ask(
-                self._sns.publish,
-                "sns:Publish",
-                TopicArn=topic,
-                Subject=subject(notice.subject),
-                Message=notice.text,
-                MessageAttributes=attributes(notice),
-            )
-        answer = _ask(self._events.put_events, "events:PutEvents", Entries=[self._event(notice)])
+    def publish(self, notice: Notice, channel: Channel) -> None:
+        """Send a notice over one channel."""
+        match channel:
+            case Channel.ALERTS:
+                self._mail(self._to.alerts_topic, notice)
+            case Channel.ESCALATIONS:
+                self._mail(self._to.escalations_topic, notice)
+            case Channel.BUS:
+                self._put(notice)
+
+    def _mail(self, topic: str, notice: Notice) -> None:
+        _ask(
+            self._sns.publish,
+            "sns:Publish",
+            TopicArn=topic,
+            Subject=subject(notice.subject),
+            Message=message(notice),
+            MessageStructure="json",
+            MessageAttributes=attributes(notice),
+        )
+
+    def _put(self, notice: Notice) -> None:
+        event = {
+            "Source": SOURCE,
+            "DetailType": notice.kind,
+            "Detail": json.dumps(detail(notice), ensure_ascii=False),
+            "EventBusName": self._to.event_bus,
+            "Time": notice.created_at,
+        }
+        answer = _ask(self._events.put_events, "events:PutEvents", Entries=[event])
         if answer.get("FailedEntryCount"):
             code = ", ".join(entry.get("ErrorCode", "") for entry in answer.get("Entries", ()))
             text = f"the event bus {self._to.event_bus} did not take notice {notice.notice_id}: {code or 'no reason'}"
             raise TemporaryError(text, call="events:PutEvents", code=code)
-
-    def _event(self, notice: Notice) -> dict[str, Any]:
-        detail = {
-            **notice.detail,
-            "schema_version": SCHEMA_VERSION,
-            "notice_id": notice.notice_id,
-            "kind": notice.kind,
-            "subject": notice.subject,
-            "text": notice.text,
-            "created_at": _written(notice.created_at),
-            "project_id": notice.project_id,
-            "key_id": notice.key_id,
-            "rung": notice.rung,
-        }
-        return {
-            "Source": SOURCE,
-            "DetailType": notice.kind,
-            "Detail": json.dumps(detail),
-            "EventBusName": self._to.event_bus,
-            "Time": notice.created_at,
-        }
 
     def wake_rotation(self, project_id: str, rotation_id: str, *, delay_seconds: int = 0) -> None:
         """Have the next step of a rotation taken after a delay."""
@@ -109,36 +90,6 @@ class AwsMessages:
             QueueUrl=self._to.sweeps_queue,
             MessageBody=json.dumps({"key": str(arn)}),
         )
-
-
-def subject(text: str) -> str:
-    """What SNS takes as the subject of an email: one line of printable ASCII, at most 100 characters."""
-    apart = unicodedata.normalize("NFKD", " ".join(text.split()).translate(_PLAIN))
-    letters = "".join(c for c in apart if not unicodedata.combining(c))
-    printable = "".join(c if " " <= c <= "~" else "?" for c in letters)
-    if len(printable) > _SUBJECT:
-        printable = printable[: _SUBJECT - 3].rstrip() + "..."
-    return printable or "Keyturn"
-
-
-def attributes(notice: Notice) -> dict[str, dict[str, str]]:
-    """The message attributes that subscribers' filter policies read."""
-    texts = {
-        "kind": notice.kind,
-        "notice_id": notice.notice_id,
-        "project_id": notice.project_id,
-        "key_id": notice.key_id,
-    }
-    shown = {name: {"DataType": "String", "StringValue": str(text)} for name, text in texts.items() if text}
-    if notice.rung is not None:
-        shown["rung"] = {"DataType": "Number", "StringValue": str(notice.rung)}
-    if notice.recipients:
-        shown["recipients"] = {"DataType": "String.Array", "StringValue": json.dumps(list(notice.recipients))}
-    return shown
-
-
-def _written(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _ask(call: Any, name: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - boto3 ships no types

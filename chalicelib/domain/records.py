@@ -453,6 +453,14 @@ class NoticeKind(StrEnum):
     ATLAS_UNREACHABLE = "atlas_unreachable"
 
 
+class Channel(StrEnum):
+    """The ways that a notice leaves by."""
+
+    ALERTS = "alerts"
+    ESCALATIONS = "escalations"
+    BUS = "bus"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Notice:
     """One fact to tell people: written with the state change, sent afterwards, the same id on every copy."""
@@ -473,7 +481,14 @@ class Notice:
     claimed_until: datetime | None = None
     sent_at: datetime | None = None
     attempts: int = 0
+    reached: tuple[Channel, ...] = ()
+    """Where it has gone already, after an attempt that did not get everywhere."""
     version: int = 0
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """Where it goes: to the alerts topic, to the other one too when it escalates, and to the event bus."""
+        return (Channel.ALERTS, Channel.ESCALATIONS, Channel.BUS) if self.escalate else (Channel.ALERTS, Channel.BUS)
 
     @property
     def due(self) -> datetime | None:

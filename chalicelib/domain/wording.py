@@ -49,8 +49,9 @@ def reminder(project: Project, rungs: tuple[int, ...], now: datetime) -> Notice:
             f"The encryption key of Atlas project {project.name} ({project.project_id}) is {when} for rotation"
             f" (on {day(due)}, every {period_days(project)} days).\n"
             f"Key: {project.key}\nIn use since: {day(cycle_start(project))}{missed}\n\n"
-            f"What to do: request the rotation with POST /v1/projects/{project.project_id}/rotations,"
-            " or acknowledge this reminder until a date."
+            f"What to do: see with `keyturn rotate {project.project_id} --dry-run` whether it would go through, then"
+            " rotate it without `--dry-run` (POST /v1/projects/"
+            f"{project.project_id}/rotations), or be left in peace until a day with `keyturn ack {project.project_id}`."
         ),
         created_at=now,
         project_id=project.project_id,

@@ -36,6 +36,7 @@ from chalicelib.domain.opening import RotationRequest
 from chalicelib.domain.records import (
     AuditEntry,
     Change,
+    Channel,
     Check,
     Deletion,
     Desk,
@@ -338,8 +339,8 @@ class Tracker(Protocol):
 class Messages(Protocol):
     """Everything that leaves: notices to people and machines, and wake-ups to ourselves."""
 
-    def publish(self, notice: Notice) -> None:
-        """Send a notice to its topic and to the event bus."""
+    def publish(self, notice: Notice, channel: Channel) -> None:
+        """Send a notice over one channel."""
         ...
 
     def wake_rotation(self, project_id: str, rotation_id: str, *, delay_seconds: int = 0) -> None:

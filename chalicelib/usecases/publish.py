@@ -1,7 +1,7 @@
 """Publishes, for announce and relay alone: a notice is claimed, sent, and marked as sent.
 
-It is never lost: what is not marked is sent again by `relay`. It is doubled only if the process dies between
-sending and marking, and then both copies carry the same id.
+It is never lost: what is not marked is sent again by `relay`, over the channels that it has not reached. It is doubled
+only if the process dies between sending and marking, and then both copies carry the same id.
 """
 
 import logging
@@ -30,11 +30,17 @@ def send_notice(outside: Outside, notice_id: str) -> bool:
         )
     except Conflict:
         return False
-    try:
-        outside.messages.publish(claimed)
-    except OutsideError as problem:
-        _log.warning("notice %s was not sent: %s", notice_id, problem.message)
-        outside.tracker.update_notice(replace(claimed, claimed_until=now + backoff(claimed.attempts)))
-        return False
+    reached = list(claimed.reached)
+    for channel in claimed.channels:
+        if channel in reached:
+            continue
+        try:
+            outside.messages.publish(claimed, channel)
+        except OutsideError as problem:
+            _log.warning("notice %s was not sent to %s: %s", notice_id, channel, problem.message)
+            later = now + backoff(claimed.attempts)
+            outside.tracker.update_notice(replace(claimed, reached=tuple(reached), claimed_until=later))
+            return False
+        reached.append(channel)
     outside.tracker.update_notice(replace(claimed, sent_at=now, claimed_until=None))
     return True
