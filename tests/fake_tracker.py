@@ -1,10 +1,11 @@
 """A tracker in memory with the promises of the real one: versions, conflicts, all or nothing, pages, due times."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from bisect import insort
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
-from itertools import count
+from itertools import count, takewhile
 from threading import Lock
 from typing import Any
 
@@ -42,6 +43,7 @@ class FakeTracker:
 
     def __init__(self) -> None:
         self._kept: dict[Place, Any] = {}
+        self._waiting: dict[Due, list[tuple[datetime, tuple[str, ...]]]] = {kind: [] for kind in Due}
         self._trail: dict[Place, AuditEntry] = {}
         self._failures: list[OutsideError] = []
         self._lock = Lock()
@@ -108,12 +110,9 @@ class FakeTracker:
 
     def due(self, kind: Due, now: datetime) -> Iterator[tuple[str, ...]]:
         self._maybe_fail()
-        waiting = [
-            (record.due, _spoken_name(record))
-            for record in list(self._kept.values())
-            if _due_kind(record) is kind and record.due is not None and record.due <= now
-        ]
-        yield from (name for _, name in sorted(waiting))
+        with self._lock:
+            waiting = list(takewhile(lambda one: one[0] <= now, self._waiting[kind]))
+        yield from (name for _, name in waiting)
 
     def commit(self, change: Change) -> None:
         self._maybe_fail()
@@ -127,7 +126,9 @@ class FakeTracker:
             self._check_versions(records)
             if self._trail.keys() & trail.keys():
                 raise _conflict("an audit entry")
-            self._kept |= {_place(record): _next_version(record) for record in records} | links
+            for record in records:
+                self._keep(_next_version(record))
+            self._kept |= links
             self._trail |= trail
             self.commits.append(change)
 
@@ -135,8 +136,17 @@ class FakeTracker:
         self._maybe_fail()
         with self._lock:
             self._check_versions([notice])
-            self._kept[_place(notice)] = _next_version(notice)
+            self._keep(_next_version(notice))
         return _next_version(notice)
+
+    def _keep(self, record: Any) -> None:
+        place = _place(record)
+        before = self._kept.get(place)
+        if before is not None and before.due is not None:
+            self._waiting[_due_kind(before)].remove((before.due, _spoken_name(before)))
+        self._kept[place] = record
+        if record.due is not None:
+            insort(self._waiting[_due_kind(record)], (record.due, _spoken_name(record)))
 
     def _check_versions(self, records: list[Record | Notice]) -> None:
         for record in records:
@@ -164,10 +174,10 @@ class FakeTracker:
         return Page(items=shown, next=_cursor(_place(shown[-1])) if len(items) > limit else None)
 
 
-def _due_kind(record: Any) -> Due | None:
+def _due_kind(record: Any) -> Due:
     if isinstance(record, Project):
         return Due.DIGEST if record.in_digest else Due.REMINDER
-    return _DUE.get(type(record))
+    return _DUE[type(record)]
 
 
 def _place(record: Record | Notice) -> Place:

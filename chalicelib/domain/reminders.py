@@ -38,7 +38,8 @@ def due_at(project: Project) -> datetime | None:
 
 
 def _ladder(project: Project) -> tuple[int, ...]:
-    rungs = set(project.policy.ladder)
+    """The rungs within a cycle: nobody who has just rotated is told that the next rotation is near."""
+    rungs = {rung for rung in project.policy.ladder if -rung < period_days(project)}
     if project.policy.mode is Mode.ROTATE:
         rungs.add(0)
     return tuple(sorted(rungs)) or (0,)
