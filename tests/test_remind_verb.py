@@ -74,6 +74,26 @@ def test_a_second_run_at_the_same_moment_says_nothing():
     assert (spoke, len(world.tracker.commits)) == (False, before)
 
 
+def test_a_table_restored_to_an_hour_before_repeats_a_reminder_under_its_id_at_most():
+    before, restored = a_world(), a_world()
+    before.now = DUE - 6 * DAY
+    restored.now = before.now + 5 * HOUR
+
+    remind_all(before.outside)
+    again = [remind_all(restored.outside) for _ in range(3)]
+
+    assert again == [1, 0, 0]
+    assert [n.notice_id for n in restored.tracker.notices] == [n.notice_id for n in before.tracker.notices]
+
+
+def test_nobody_who_has_just_rotated_is_told_that_the_next_rotation_is_near():
+    world = a_world(policy=Policy(rotation_period_days=14))
+
+    spoken = reminding(world, days=13)
+
+    assert spoken == [-7]
+
+
 def test_a_project_that_nobody_knows_is_passed_over():
     assert not remind(a_world().outside, "unknown")
 
