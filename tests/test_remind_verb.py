@@ -87,7 +87,7 @@ def test_a_table_restored_to_an_hour_before_repeats_a_reminder_under_its_id_at_m
 
 
 def test_nobody_who_has_just_rotated_is_told_that_the_next_rotation_is_near():
-    world = a_world(policy=Policy(rotation_period_days=14))
+    world = a_world(policy=Policy(rotation_period_days=14), next_reminder_at=START)
 
     spoken = reminding(world, days=13)
 
