@@ -44,6 +44,7 @@ from chalicelib.domain.webhook import Verdict
 from chalicelib.usecases import show
 from chalicelib.usecases.collect_evidence import collect_evidence
 from chalicelib.usecases.ports import OutsideError
+from chalicelib.usecases.rehearse import rehearse_fleet, rehearse_project
 from chalicelib.usecases.request_deletion import approve_deletion, attest, call_off_deletion, request_deletion
 from chalicelib.usecases.request_rotation import (
     cancel_rotation,
@@ -57,6 +58,7 @@ __all__ = ["routes"]
 
 _log = logging.getLogger(__name__)
 
+MOST_DAYS_AHEAD = 3650
 LARGEST_WEBHOOK = 256 * 1024
 """In bytes."""
 
@@ -118,6 +120,22 @@ def patch_defaults(body: DefaultsBody) -> Response:
 def _versions() -> frozenset[str] | None:
     tags = if_match()
     return frozenset(tag.strip('"') for tag in tags) if tags is not None else None
+
+
+@door("GET", "/v1/rehearsal", gives=api_shapes.Rehearsals, role=Role.VIEWER, asks=("days", "cursor", "limit"))
+def list_rehearsals() -> Shape:
+    """What the days ahead bring the fleet, page by page."""
+    return rehearse_fleet(wiring.outside(), *page(), days=_days_ahead())
+
+
+@door("GET", "/v1/projects/{project_id}/rehearsal", gives=api_shapes.Rehearsal, role=Role.VIEWER, asks=("days",))
+def get_rehearsal(project_id: str) -> Shape:
+    """What the days ahead bring one project: reminders, rotations, keys and their cost. It changes nothing."""
+    return rehearse_project(wiring.outside(), project_id, days=_days_ahead())
+
+
+def _days_ahead() -> int:
+    return number("days", 1, MOST_DAYS_AHEAD, otherwise=365)
 
 
 @door(

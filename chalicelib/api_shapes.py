@@ -90,6 +90,50 @@ class Projects(TypedDict):
     next: Cursor
 
 
+class Mail(TypedDict):
+    """One reminder to come."""
+
+    at: Time
+    rung: int
+    in_digest: bool
+
+
+class KeyAhead(TypedDict):
+    """A key's days ahead; `arn` is null for one that is not made yet."""
+
+    arn: Arn | None
+    since: Time | None
+    replaced_at: Time | None
+    free_at: Annotated[Time | None, Meta(description="null while nobody can say.")]
+
+
+class Month(TypedDict):
+    """How many keys a project pays for, if each old one is given up as soon as that can be."""
+
+    at: Time
+    keys: int
+    dollars_per_month: float
+
+
+class Rehearsal(TypedDict):
+    """What the days ahead bring one project if every rotation is made on its due day, and nothing else changes."""
+
+    project_id: str
+    name: str
+    recipients: list[str]
+    mails: list[Mail]
+    rotations: list[Time]
+    keys: list[KeyAhead]
+    months: Annotated[list[Month], Meta(description="Every 30 days from today on.")]
+
+
+class Rehearsals(TypedDict):
+    """A page of the fleet's days ahead."""
+
+    items: list[Rehearsal]
+    next: Cursor
+
+
 class Check(TypedDict):
     """One rule looked at before a rotation; `passed` is null when it could not be verified."""
 

@@ -78,17 +78,17 @@ class Client:
         """Read one thing, as /v1/`path`."""
         return self.ask("GET", path, query=query).read()
 
-    def pages(self, *path: str) -> Iterator[Shape]:
+    def pages(self, *path: str, **query: str | int | None) -> Iterator[Shape]:
         """Read a list page by page, following the cursor."""
-        page = self.get(*path)
+        page = self.get(*path, **query)
         yield page
         while page.get("next") is not None:
-            page = self.get(*path, cursor=page["next"])
+            page = self.get(*path, **query, cursor=page["next"])
             yield page
 
-    def everything(self, *path: str) -> Shape:
+    def everything(self, *path: str, **query: str | int | None) -> Shape:
         """Read a whole list in the shape of one page; what the first page says beside its items is kept."""
-        pages = list(self.pages(*path))
+        pages = list(self.pages(*path, **query))
         return pages[0] | {"items": [item for page in pages for item in page.get("items", ())], "next": None}
 
     def ask(

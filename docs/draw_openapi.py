@@ -73,6 +73,11 @@ ASKED: dict[str, Shape] = {
         "description": "Also say when the key would come free if snapshots were kept no longer.",
         "schema": {"type": "integer", "minimum": 1, "maximum": 3650},
     },
+    "days": {
+        "in": "query",
+        "description": "How many days to look ahead.",
+        "schema": {"type": "integer", "minimum": 1, "maximum": 3650, "default": 365},
+    },
     "format": {
         "in": "query",
         "description": "As data, as a table, or as a page that prints.",
