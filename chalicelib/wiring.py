@@ -86,7 +86,7 @@ def _build() -> Outside:
     return Outside(
         now=_world.now,
         tracker=DynamoTracker(client("dynamodb"), settings["TABLE_NAME"]),
-        messages=AwsMessages(client("sns"), client("sqs"), client("events"), addresses),
+        messages=AwsMessages(_Later("sns"), _Later("sqs"), _Later("events"), addresses),
         organizations=lambda: tuple(_organizations()),
         atlas=_reader,
         atlas_owner=_owner,
@@ -107,6 +107,16 @@ def client(service: str, region: str | None = None) -> Any:  # noqa: ANN401 - bo
     """A boto3 client with timeouts that fit an invocation, made once."""
     with _building:
         return _client(service, region)
+
+
+class _Later:
+    """A client that is made when it is first asked for something: most invocations need one or two of them."""
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+
+    def __getattr__(self, operation: str) -> Any:  # noqa: ANN401 - whatever the client has
+        return getattr(client(self._service), operation)
 
 
 @lru_cache
