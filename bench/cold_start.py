@@ -37,9 +37,9 @@ _ENVIRONMENT = {
 _PROGRAM = """
 import sys, time
 sys.path[:0] = sys.argv[1:3]
-begun = time.perf_counter()
+begun = time.process_time()
 {steps}
-print(time.perf_counter() - begun)
+print(time.process_time() - begun)
 """
 _HEALTH = {
     "resource": "/v1/health",
@@ -76,7 +76,7 @@ def python() -> str:
 
 
 def measure(steps: str) -> float:
-    """Seconds that some steps take in a process of their own."""
+    """Seconds of the processor that some steps take in a process of their own."""
     program = _PROGRAM.format(steps=steps)
     places = (str(BUILD / "unpacked"), str(BUILD / "runtime"))
     done = subprocess.run(
@@ -122,7 +122,7 @@ def main() -> None:
         for name, steps in named.items():
             took[name].append(measure(steps) * 1000)
     boto3 = statistics.median(took["import boto3"])
-    print(head("", "ms", "spread", "/ import boto3"))
+    print(head("", "ms of the processor", "spread", "/ import boto3"))
     for name, times in took.items():
         print(row(name, f"{statistics.median(times):.0f}", spread(times), f"{statistics.median(times) / boto3:.2f}"))
     print(goal("app ready / import boto3", statistics.median(took["app ready"]) / boto3, AT_MOST, MOST_START))
