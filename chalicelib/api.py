@@ -33,7 +33,7 @@ from chalicelib.api_bodies import (
     RotationBody,
 )
 from chalicelib.api_door import Shape, answered, door
-from chalicelib.api_problems import Kind, problem, sign_out, unwell
+from chalicelib.api_problems import Kind, problem, request_id, sign_out, unwell
 from chalicelib.domain.arn import aws_region
 from chalicelib.domain.authorization import Role
 from chalicelib.domain.evidence_page import to_csv, to_html
@@ -312,7 +312,8 @@ def post_webhook() -> Response:
     if len(raw) > LARGEST_WEBHOOK or not signature or len(signature) > LONGEST_NAME:
         return problem(Kind.UNSIGNED, "the call is not signed, or too large to be one of Atlas'")
     try:
-        verdict = wiring.hear({"body": b64encode(raw).decode(), "signature": signature})
+        message = {"body": b64encode(raw).decode(), "signature": signature, "request_id": request_id(request_now())}
+        verdict = wiring.hear(message)
     except OutsideError as trouble:
         _log.error("POST /v1/webhooks/atlas: %s", trouble.message)
         return unwell(trouble)
@@ -323,5 +324,6 @@ def post_webhook() -> Response:
 
 @routes.middleware("http")
 def sign_every_answer(event: Request, get_response: Callable[[Request], Response]) -> Response:
-    """Give every answer the request's id, and every error the shape of a problem."""
+    """Give every answer the request's id, as what it writes, and every error the shape of a problem."""
+    wiring.serve(request_id(event))
     return sign_out(event, get_response(event))

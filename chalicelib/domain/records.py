@@ -437,7 +437,10 @@ class Notice:
 
 @dataclass(frozen=True, kw_only=True)
 class AuditEntry:
-    """Who did what, when and why, as one line of the trail; `subject` is a project, key or deletion id."""
+    """Who did what, when and why, as one line of the trail; `subject` is a project, key or deletion id.
+
+    Its place in the chain of its subject, and the request that caused it, are given by the tracker: see `chain.py`.
+    """
 
     at: datetime
     who: str
@@ -462,3 +465,5 @@ class Change:
     records: tuple[Record, ...]
     notices: tuple[Notice, ...] = ()
     audit: tuple[AuditEntry, ...] = ()
+    trails_read: tuple[tuple[str, int], ...] = ()
+    """Subjects of `audit` whose trail was read before, with its length then: one that grew refuses the change."""

@@ -20,7 +20,7 @@ def collect_evidence(
     keys = outside.tracker.keys_of(project_id)
     deletions = tuple(_deletions(outside, keys))
     subjects = [project_id, *(key.arn.key_id for key in keys), *(deletion.deletion_id for deletion in deletions)]
-    entries = [entry for subject in subjects for entry in outside.tracker.trail(subject)]
+    entries = [entry for subject in subjects for entry in outside.tracker.trail(subject).entries]
     facts = Facts(
         project=project,
         rotations=tuple(all_of(partial(outside.tracker.rotations, project_id))),
