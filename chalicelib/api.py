@@ -41,7 +41,7 @@ from chalicelib.domain.opening import RotationRequest
 from chalicelib.domain.refusals import No, Refusal
 from chalicelib.domain.webhook import Verdict
 from chalicelib.usecases import show
-from chalicelib.usecases.collect_evidence import collect_evidence
+from chalicelib.usecases.collect_evidence import collect_evidence, summarize_fleet
 from chalicelib.usecases.ports import OutsideError
 from chalicelib.usecases.request_deletion import approve_deletion, attest, call_off_deletion, request_deletion
 from chalicelib.usecases.request_rotation import (
@@ -58,6 +58,8 @@ _log = logging.getLogger(__name__)
 
 LARGEST_WEBHOOK = 256 * 1024
 """In bytes."""
+MOST_PACKS = 25
+"""How many packs one page of the fleet's evidence is made from, whatever limit is asked for: API Gateway waits 29 s."""
 
 
 @door("GET", "/v1/health", gives=api_shapes.Health, role=None)
@@ -278,6 +280,20 @@ def post_approval(deletion_id: str, body: ApprovalBody) -> Shape:
 def delete_deletion(deletion_id: str) -> Shape:
     """Call a deletion off; a key in quarantine comes back at the next look."""
     return show.deletion_shape(call_off_deletion(wiring.outside(), deletion_id, who=caller()))
+
+
+@door(
+    "GET",
+    "/v1/evidence",
+    gives=api_shapes_evidence.FleetEvidence,
+    role=Role.VIEWER,
+    asks=("cursor", "limit", "from", "to"),
+)
+def list_evidence() -> Shape:
+    """What the evidence of every project comes to, page by page."""
+    cursor, limit = page()
+    begin, end = moment("from"), moment("to")
+    return summarize_fleet(wiring.outside(), cursor, min(limit, MOST_PACKS), begin=begin, end=end)
 
 
 @door(

@@ -8,7 +8,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -283,9 +283,10 @@ def _threads() -> Any:  # noqa: ANN401 - imported lazily
 def at_once(*calls: Callable[[], Any]) -> tuple[Any, ...]:
     """Make calls that make no calls at once themselves side by side; the first error, in their order, is raised.
 
-    Every call has ended when this returns: nothing goes on behind the back of the next step.
+    Every call has ended when this returns: nothing goes on behind the back of the next step. Each serves the request
+    that is served here.
     """
-    futures = [_threads().submit(call) for call in calls]
+    futures = [_threads().submit(copy_context().run, call) for call in calls]
     errors = [future.exception() for future in futures]
     for error in errors:
         if error is not None:
