@@ -6,11 +6,11 @@ from io import TextIOWrapper
 
 import typer
 
-from cli.commands import deletions, doctor, evidence, fleet, keys, policies, rotations
+from cli.commands import deletions, doctor, evidence, fleet, keys, policies, rotations, verify
 from cli.failures import REFUSED
 from cli.front import app
 
-NOUNS = (fleet, rotations, keys, deletions, policies, evidence, doctor)
+NOUNS = (fleet, rotations, keys, deletions, policies, evidence, verify, doctor)
 """The files whose commands are announced: to import them announces them."""
 
 
