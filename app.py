@@ -76,7 +76,7 @@ def hear(event: dict[str, Any], context: Any) -> Any:  # noqa: ANN401 - Lambda's
     """Judge a call of Atlas' alert webhook: who has the secret may make us look."""
     from chalicelib.usecases.hear import hear_asked
 
-    return hear_asked(wiring.outside(context), event)
+    return hear_asked(wiring.outside(context, cause=event.get("request_id")), event)
 
 
 @app.schedule("rate(1 hour)")

@@ -111,10 +111,10 @@ def unwell(trouble: OutsideError) -> Response:
 def sign_out(request: Request, response: Response) -> Response:
     """Give an answer the request's id, and Chalice's own errors (wrong method, wrong type) the shape of ours."""
     answer = _as_problem(response)
-    request_id = _request_id(request)
-    answer.headers[REQUEST_ID] = request_id
+    name = request_id(request)
+    answer.headers[REQUEST_ID] = name
     if answer.headers.get("Content-Type") == MEDIA_TYPE:
-        answer.body["request_id"] = request_id
+        answer.body["request_id"] = name
     return answer
 
 
@@ -131,5 +131,6 @@ def _kept(response: Response) -> dict[str, Any]:
     return {name: value for name, value in response.headers.items() if name.lower() != "content-type"}
 
 
-def _request_id(request: Request) -> str:
+def request_id(request: Request) -> str:
+    """The id by which API Gateway knows a request, else Lambda."""
     return str(request.context.get("requestId") or getattr(request.lambda_context, "aws_request_id", "unknown"))

@@ -1,9 +1,9 @@
 """The evidence pack as types, for the OpenAPI document and the tests that hold real packs against them."""
 
-from typing import TypedDict
+from typing import Literal, TypedDict
 
-from chalicelib.api_shapes import Arn, Check, Error, NotCovered, Time
-from chalicelib.domain.records import DeletionState, KeyState, RotationState, Strategy
+from chalicelib.api_shapes import Arn, Check, Cursor, Error, NotCovered, Time
+from chalicelib.domain.records import DeletionState, KeyState, Mode, RotationState, Strategy
 
 Period = TypedDict("Period", {"from": Time | None, "to": Time | None})
 """From when to when; no beginning is the beginning of everything."""
@@ -15,12 +15,14 @@ class AboutProject(TypedDict):
     project_id: str
     name: str
     organization: str
+    key: Arn | None
     covered: list[str]
     not_covered: list[NotCovered]
+    not_covered_because: str | None
 
 
 class TrailEntry(TypedDict):
-    """Who did what, when and why."""
+    """Who did what, when and why; and where it stands in the chain of its subject (null from before there were any)."""
 
     at: Time
     who: str
@@ -29,6 +31,34 @@ class TrailEntry(TypedDict):
     why: str
     before: str
     after: str
+    request_id: str
+    number: int | None
+    previous: str | None
+    hash: str | None
+
+
+class ChainHead(TypedDict):
+    """The number of a chain's last entry, and that one's hash."""
+
+    number: int
+    hash: str
+
+
+class Chain(TypedDict):
+    """Every entry about one subject, each with the hash of the one before it; no head is no entry yet."""
+
+    subject: str
+    head: ChainHead | None
+    entries: list[TrailEntry]
+
+
+class StoredProof(TypedDict):
+    """A proof whose digest the pack names; that is the SHA-256 of the document."""
+
+    digest: str
+    key: Arn
+    at: Time
+    document: str
 
 
 class PolicyInForce(TypedDict):
@@ -37,12 +67,16 @@ class PolicyInForce(TypedDict):
     rotation_period_days: int
     set_by: str
     due_at: Time | None
+    mode: Mode
+    strategy: Strategy
+    quarantine_days: int
     history: list[TrailEntry]
 
 
 class Dependent(TypedDict):
     """What one cluster holds of a key."""
 
+    project_id: str
     cluster: str
     snapshots: int
     last_expiry: Time | None
@@ -70,11 +104,14 @@ class KeyEvidence(TypedDict):
     state: KeyState
     created_by_keyturn: bool
     in_use_from: Time
+    renewed_by_kms_at: Time | None
     stop_encrypting_by: Time
     stopped_encrypting_at: Time | None
+    successor_deployed_at: Time | None
     stop_decrypting_by: Time
     needed_until: Time | None
     dependents: list[Dependent]
+    dependents_seen_at: Time | None
     reasons_to_keep: list[str]
     last_use_known_to_kms: Time | None
     attestation: Attestation
@@ -99,7 +136,18 @@ class RotationEvidence(TypedDict):
     checks: list[Check]
     evidence: list[str]
     error: Error | None
+    still_readable: str | None
+    cancel_requested_by: str | None
     rollback_requested_by: str | None
+
+
+class Proved(TypedDict):
+    """What the proof behind a deletion counted."""
+
+    at: Time
+    clusters_read: int
+    snapshots_read: int
+    snapshots_of_this_key: int
 
 
 class DeletionEvidence(TypedDict):
@@ -109,11 +157,15 @@ class DeletionEvidence(TypedDict):
     key: Arn
     state: DeletionState
     proof: str
+    proved: Proved | None
     requested_by: str
     requested_at: Time
+    reason: str
     approved_by: str | None
     approved_at: Time | None
+    called_off_by: str | None
     never_served: bool
+    quarantine_days: int
     disabled_at: Time | None
     scheduled_at: Time | None
     deletion_date: Time | None
@@ -123,9 +175,9 @@ class DeletionEvidence(TypedDict):
 class Deviation(TypedDict):
     """Where what happened is not what the policy or the standard asks for."""
 
-    kind: str
+    kind: Literal["overdue", "outlives", "failed_rotation", "broken_chain"]
     text: str
-    key: Arn
+    key: Arn | None
     days: int | None
 
 
@@ -139,7 +191,10 @@ class Control(TypedDict):
 
 
 class Evidence(TypedDict):
-    """Everything that was decided, done and proved about one project in one period."""
+    """Everything that was decided, done and proved about one project in one period; `chains` whatever the period.
+
+    `digest` is the SHA-256 of everything else, written as RFC 8785 has it.
+    """
 
     schema_version: str
     made_at: Time
@@ -149,6 +204,32 @@ class Evidence(TypedDict):
     keys: list[KeyEvidence]
     rotations: list[RotationEvidence]
     deletions: list[DeletionEvidence]
+    proofs: list[StoredProof]
     trail: list[TrailEntry]
+    chains: list[Chain]
     exceptions: list[Deviation]
     controls: list[Control]
+    digest: str
+
+
+class Summary(TypedDict):
+    """What the evidence of one project comes to."""
+
+    project_id: str
+    name: str
+    key: Arn | None
+    rotation_period_days: int
+    due_at: Time | None
+    keys: int
+    rotations: int
+    deletions: int
+    entries: int
+    broken_chains: int
+    exceptions: list[Deviation]
+
+
+class FleetEvidence(TypedDict):
+    """A page of the fleet's evidence, at most 25 projects long."""
+
+    items: list[Summary]
+    next: Cursor

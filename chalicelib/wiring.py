@@ -8,6 +8,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from contextvars import ContextVar, copy_context
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -63,9 +64,23 @@ def furnish(
     _client.cache_clear()
 
 
-def outside(context: Any = None) -> Outside:  # noqa: ANN401 - Lambda's own context
-    """The outside world of this process; `context` tells how long this invocation still has."""
+_cause: ContextVar[str] = ContextVar("cause", default="")
+"""The request that is being served: the audit trail names it as what caused an entry."""
+
+
+def serve(request_id: str) -> None:
+    """Name the request that is served from here on."""
+    _cause.set(request_id)
+
+
+def outside(context: Any = None, *, cause: str | None = None) -> Outside:  # noqa: ANN401 - Lambda's own context
+    """The outside world of this process; `context` tells how long this invocation still has.
+
+    What is written from here on was caused by the invocation, or by the request `cause` that led to it.
+    """
     _world.context = context
+    if context is not None:
+        serve(cause or str(getattr(context, "aws_request_id", "")))
     if _world.outside is None:
         _world.outside = _build()
     return _world.outside
@@ -85,7 +100,7 @@ def _build() -> Outside:
     )
     return Outside(
         now=_world.now,
-        tracker=DynamoTracker(client("dynamodb"), settings["TABLE_NAME"]),
+        tracker=DynamoTracker(client("dynamodb"), settings["TABLE_NAME"], _cause.get),
         messages=AwsMessages(_Later("sns"), _Later("sqs"), _Later("events"), addresses),
         organizations=lambda: tuple(_organizations()),
         atlas=_reader,
@@ -278,9 +293,10 @@ def _threads() -> Any:  # noqa: ANN401 - imported lazily
 def at_once(*calls: Callable[[], Any]) -> tuple[Any, ...]:
     """Make calls that make no calls at once themselves side by side; the first error, in their order, is raised.
 
-    Every call has ended when this returns: nothing goes on behind the back of the next step.
+    Every call has ended when this returns: nothing goes on behind the back of the next step. Each serves the request
+    that is served here.
     """
-    futures = [_threads().submit(call) for call in calls]
+    futures = [_threads().submit(copy_context().run, call) for call in calls]
     errors = [future.exception() for future in futures]
     for error in errors:
         if error is not None:

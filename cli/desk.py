@@ -46,10 +46,9 @@ class Surroundings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Desk:
-    """One command's work."""
+class Sheet:
+    """What a command writes on, for people or for programs."""
 
-    client: "Client"
     as_json: bool
     around: Surroundings
     out: Console = field(default_factory=screen)
@@ -76,26 +75,40 @@ class Desk:
             self.out.print(picture)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Desk(Sheet):
+    """One command's work with Keyturn."""
+
+    client: "Client"
+
+
+@contextmanager
+def telling_failures(*, as_json: bool) -> Iterator[None]:
+    """A Failure raised in here ends the command, told on stderr and, with --json, as JSON on stdout."""
+    try:
+        yield
+    except Failure as failure:
+        tell(failure, as_json=as_json)
+        raise SystemExit(failure.exit_code) from failure
+
+
 @contextmanager
 def open_desk(
     *, endpoint: str | None, profile: str | None, region: str | None, as_json: bool, around: Surroundings | None
 ) -> Iterator[Desk]:
-    """Set a desk up; a Failure raised at it ends the command, told on stderr and, with --json, as JSON on stdout."""
+    """Set a desk up; a Failure raised at it ends the command."""
     # Botocore takes longer to load than all the rest: help and completion go without it.
     from cli.client import Client
     from cli.signing import Signer
 
     settled = around or Surroundings()
-    try:
+    with telling_failures(as_json=as_json):
         place = find_place(endpoint)
         client = Client(place, Signer(profile, region or place.region), settled.sleep)
         try:
             yield Desk(client=client, as_json=as_json, around=settled)
         finally:
             client.close()
-    except Failure as failure:
-        tell(failure, as_json=as_json)
-        raise SystemExit(failure.exit_code) from failure
 
 
 def tell(failure: Failure, *, as_json: bool) -> None:

@@ -9,13 +9,13 @@ import typer
 from typer.core import TyperGroup
 
 from cli import VERSION
-from cli.desk import Desk, Surroundings, open_desk
+from cli.desk import Desk, Sheet, Surroundings, open_desk, telling_failures
 
 ORDER = (
     *("status", "projects", "project", "policy", "ack"),
     *("rotate", "rotations", "rotation", "rollback", "cancel"),
     *("keys", "key", "attest", "delete", "approve", "calloff", "deletion"),
-    *("evidence", "rehearse", "health", "doctor"),
+    *("evidence", "verify", "rehearse", "health", "doctor"),
 )
 """The commands in the order of the help."""
 
@@ -50,6 +50,7 @@ Region = Annotated[
     typer.Option(metavar="REGION", help="The API's AWS region, where its address does not name it."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print what the API says, unchanged.")]
+AsJsonOfOurs = Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")]
 
 _EVERYWHERE = {
     "endpoint": (Endpoint, None),
@@ -70,19 +71,37 @@ def command(name: str, *, example: str) -> Callable[[Callable[..., None]], Calla
             with open_desk(**common, around=around) as desk:
                 work(desk, **given)
 
-        _dress(run, work)
+        _dress(run, work, _EVERYWHERE)
         app.command(name, epilog=f"\b\nExample:\n  {example}")(run)
         return work
 
     return announce
 
 
-def _dress(run: Callable[..., None], work: Callable[..., None]) -> None:
-    """Give a command's runner the signature that typer reads: the work's own, and what every command has."""
-    own = [one for one in inspect.signature(work).parameters.values() if one.annotation is not Desk]
+def offline_command(name: str, *, example: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Announce a command that asks nobody: it gets a Sheet before its own arguments, and --json behind them."""
+
+    def announce(work: Callable[..., None]) -> Callable[..., None]:
+        @wraps(work)
+        def run(ctx: typer.Context, **given: Any) -> None:  # noqa: ANN401 - typer hands in what the signature says
+            as_json = given.pop("as_json")
+            around = ctx.obj if isinstance(ctx.obj, Surroundings) else Surroundings()
+            with telling_failures(as_json=as_json):
+                work(Sheet(as_json=as_json, around=around), **given)
+
+        _dress(run, work, {"as_json": (AsJsonOfOurs, False)})
+        app.command(name, epilog=f"\b\nExample:\n  {example}")(run)
+        return work
+
+    return announce
+
+
+def _dress(run: Callable[..., None], work: Callable[..., None], everywhere: dict[str, tuple[Any, Any]]) -> None:
+    """Give a command's runner the signature that typer reads: the work's own, and what all of its kind have."""
+    own = [one for one in inspect.signature(work).parameters.values() if one.annotation not in {Desk, Sheet}]
     common = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-        for name, (kind, default) in _EVERYWHERE.items()
+        for name, (kind, default) in everywhere.items()
     ]
     context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
     keyword_only = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]

@@ -51,6 +51,11 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def entries(number: int) -> str:
+    """So many entries of an audit trail."""
+    return "1 entry" if number == 1 else f"{number:,} entries"
+
+
 def dollars(amount: float) -> str:
     """An amount of money."""
     return f"${amount:,.2f}"

@@ -1,8 +1,12 @@
-"""Lambda's Invoke in the pretend AWS: a function of the app that another one asks, answered as Lambda answers."""
+"""Lambda's Invoke in the pretend AWS: a function of the app that another one asks, answered as Lambda answers.
+
+It runs in a context of its own: which request it serves is no matter of whoever asked.
+"""
 
 import json
 import re
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Any
 from urllib.parse import unquote
 
@@ -24,7 +28,7 @@ def invoke(functions: dict[str, Function], name: str, payload: bytes) -> tuple[i
         said = {"Type": "User", "Message": f"Function not found: {name}"}
         return 404, {"x-amzn-ErrorType": "ResourceNotFoundException"}, json.dumps(said).encode()
     try:
-        answer = function(json.loads(payload or b"null"))
+        answer = copy_context().run(function, json.loads(payload or b"null"))
     except Exception as problem:  # noqa: BLE001 - whatever a function raises, Lambda answers
         said = {"errorMessage": str(problem), "errorType": type(problem).__name__}
         return 200, {"X-Amz-Function-Error": "Unhandled"}, json.dumps(said).encode()

@@ -2,16 +2,17 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from bisect import insort
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
-from itertools import count, takewhile
+from itertools import takewhile
 from threading import Lock
 from typing import Any
 
 import msgspec
 
 from chalicelib.domain.arn import KeyArn
+from chalicelib.domain.chain import Head, Link, Trail, extend, outgrown
 from chalicelib.domain.records import (
     AuditEntry,
     Change,
@@ -41,10 +42,12 @@ Place = tuple[str, ...]
 class FakeTracker:
     """Look at `notices` and `audit`; make the next call fail with `fail_next`; read no record by another way."""
 
-    def __init__(self) -> None:
+    def __init__(self, request_id: Callable[[], str] = str) -> None:
         self._kept: dict[Place, Any] = {}
         self._waiting: dict[Due, list[tuple[datetime, tuple[str, ...]]]] = {kind: [] for kind in Due}
-        self._trail: dict[Place, AuditEntry] = {}
+        self._links: list[Link] = []
+        self._heads: dict[str, Head] = {}
+        self._request_id = request_id
         self._failures: list[OutsideError] = []
         self._lock = Lock()
         self.commits: list[Change] = []
@@ -57,7 +60,7 @@ class FakeTracker:
     @property
     def audit(self) -> list[AuditEntry]:
         """The whole trail, in the order of its writing."""
-        return list(self._trail.values())
+        return [link.entry for link in self._links]
 
     def fail_next(self, error: OutsideError) -> None:
         """Let the next call, whichever it is, raise this; several wait their turn."""
@@ -103,10 +106,11 @@ class FakeTracker:
     def notice(self, notice_id: str) -> Notice | None:
         return self._get("Notice", notice_id)
 
-    def trail(self, subject: str) -> Iterator[AuditEntry]:
+    def trail(self, subject: str) -> Trail:
         self._maybe_fail()
-        for place in sorted(place for place in self._trail if place[0] == subject):
-            yield self._trail[place]
+        with self._lock:
+            links = tuple(link for link in self._links if link.entry.subject == subject)
+            return Trail(subject=subject, links=links, head=self._heads.get(subject))
 
     def due(self, kind: Due, now: datetime) -> Iterator[tuple[str, ...]]:
         self._maybe_fail()
@@ -120,16 +124,18 @@ class FakeTracker:
         places = [_place(record) for record in records]
         keys = [record for record in records if isinstance(record, Key)]
         links: dict[Place, KeyArn] = {("Link", name, str(key.arn)): key.arn for key in keys for name in key.projects}
-        trail = {_audit_place(entry, number): entry for number, entry in zip(count(), change.audit)}
         with self._lock:
-            _check_size(places, links, trail)
+            trail = extend(self._heads, change.audit, self._request_id())
+            heads = {link.entry.subject: Head(number=link.number, hash=link.hash) for link in trail}
+            _check_size(places, len(links) + len(trail) + len(heads))
             self._check_versions(records)
-            if self._trail.keys() & trail.keys():
-                raise _conflict("an audit entry")
+            if outgrown(self._heads, change.trails_read):
+                raise _conflict("the trail")
             for record in records:
                 self._keep(_next_version(record))
             self._kept |= links
-            self._trail |= trail
+            self._links += trail
+            self._heads |= heads
             self.commits.append(change)
 
     def update_notice(self, notice: Notice) -> Notice:
@@ -212,16 +218,12 @@ def _arn_place(arn: KeyArn) -> Place:
     return (arn.key_id, arn.account, arn.region)
 
 
-def _audit_place(entry: AuditEntry, number: int) -> Place:
-    return (entry.subject, entry.at.isoformat(), str(number), repr(entry))
-
-
 def _next_version(record: Any) -> Any:
     return replace(record, version=record.version + 1)
 
 
-def _check_size(places: list[Place], links: dict[Place, KeyArn], trail: dict[Place, AuditEntry]) -> None:
-    size = len(places) + len(links) + len(trail)
+def _check_size(places: list[Place], beside: int) -> None:
+    size = len(places) + beside
     if size == 0:
         raise PermanentError("a change of nothing is no change", call="commit")
     if size > MOST_WRITES:

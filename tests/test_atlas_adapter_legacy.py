@@ -343,9 +343,11 @@ def furnished(aws, clock, stack, table, monkeypatch):
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
     boto3.setup_default_session()
+    boto3.setup_default_session()  # it keeps the credentials of whoever asked first
     wiring.furnish(now=clock.now)
     yield wiring.outside()
     wiring.furnish()
+    boto3.setup_default_session()
     boto3.setup_default_session()
 
 

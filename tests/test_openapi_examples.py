@@ -42,6 +42,7 @@ QUERIES = [
     ("GET", "/v1/keys", {"limit": 2}),
     ("GET", "/v1/keys/{key_id}", {"retention_days": 30, "account": "123456789012", "region": "us-east-1"}),
     ("GET", "/v1/projects/{project_id}/rotations", {"limit": 100}),
+    ("GET", "/v1/evidence", {"limit": 1, "from": "2027-01-01", "to": "2028-01-01"}),
     ("GET", "/v1/projects/{project_id}/evidence", {"format": "csv"}),
     ("GET", "/v1/projects/{project_id}/evidence", {"format": "html", "from": "2027-01-01"}),
     ("GET", "/v1/projects/{project_id}/evidence", {"from": "2027-01-01T00:00:00+02:00", "to": "2028-01-01"}),

@@ -25,7 +25,7 @@ def test_a_project_that_wishes_nothing_follows_the_fleet_from_its_next_look_on()
 
     assert (before, world.project.policy) == (NO_WISHES, Policy(rotation_period_days=30, mode=Mode.ROTATE))
     assert due_at(world.project) == START + 30 * DAY
-    assert world.project.due == START
+    assert world.project.due == START + 16 * DAY
 
 
 def test_what_a_project_wishes_itself_stays_as_it_is():

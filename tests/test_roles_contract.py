@@ -4,6 +4,7 @@ import json
 from datetime import timedelta
 from zlib import crc32
 
+import boto3
 import pytest
 from botocore.exceptions import ConnectTimeoutError
 from botocore.stub import Stubber
@@ -328,9 +329,11 @@ def furnished(aws, clock, monkeypatch):
         "ATLAS_SECRETS",
     ):
         monkeypatch.setenv(name, "unused")
+    boto3.setup_default_session()  # it keeps the credentials of whoever asked first
     wiring.furnish(now=clock.now)
     yield wiring.outside()
     wiring.furnish()
+    boto3.setup_default_session()
 
 
 def test_roles_are_judged_in_our_own_account_and_in_that_of_a_role_to_assume(furnished, aws, name):

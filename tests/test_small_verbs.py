@@ -120,7 +120,7 @@ def test_a_notice_that_reached_one_place_goes_on_to_the_others_alone(world):
     second = send_notice(world.outside, "n1")
 
     assert (first, second) == (False, True)
-    assert world.messages.sent == [("n1", "alerts"), ("n1", "escalations"), ("n1", "bus")]
+    assert world.messages.sent == [("n1", "bus"), ("n1", "alerts"), ("n1", "escalations")]
 
 
 def test_a_notice_that_cannot_even_be_read_blocks_itself_alone(world):
@@ -393,7 +393,7 @@ def test_a_policy_is_changed_in_the_named_fields_only_and_the_ladder_set_anew(wo
     assert steered == world.project
     assert (steered.policy.rotation_period_days, steered.policy.quarantine_days) == (30, 9)
     assert steered.policy.ladder == Policy().ladder
-    assert steered.due == world.now
+    assert steered.due == START + 16 * DAY
     assert (entry.who, entry.before) == (ANNA, "{'rotation_period_days': None, 'quarantine_days': 7}")
 
 

@@ -19,6 +19,7 @@ from figures import FULL_SIZE, tell
 
 from chalicelib.adapters.tracker import DynamoTracker, notice_from_stream
 from chalicelib.domain.arn import KeyArn
+from chalicelib.domain.chain import GENESIS, Head, Trail, faults_of, shape_of
 from chalicelib.domain.records import (
     AuditEntry,
     Change,
@@ -261,11 +262,22 @@ def test_a_notice_that_exists_refuses_the_whole_change(tracker):
     assert tracker.notice("n1").text == "It is due."
 
 
-def test_the_same_line_of_the_trail_is_not_written_twice(tracker):
-    save(tracker, project(), audit=(audit(), audit(what="another")))
+def test_the_same_thing_done_twice_at_the_same_moment_stands_twice_in_the_trail(tracker):
+    save(tracker, project(), audit=(audit(), audit()))
+    save(tracker, rotation(), audit=(audit(),))
+
+    assert tracker.trail("p1").entries == (audit(),) * 3
+    assert [link.number for link in tracker.trail("p1").links] == [1, 2, 3]
+
+
+def test_a_trail_that_has_grown_since_it_was_read_refuses_the_change(tracker):
+    once = Change(records=(), audit=(audit(),), trails_read=(("p1", tracker.trail("p1").length),))
+    tracker.commit(once)
 
     with pytest.raises(Conflict):
-        save(tracker, rotation(), audit=(audit(),))
+        tracker.commit(once)
+
+    assert tracker.trail("p1").length == 1
 
 
 def test_eight_writers_at_once_have_one_winner(tracker):
@@ -521,10 +533,7 @@ def test_the_trail_lies_beside_the_records_in_order(stored, store):
 
     rows = sorted(sk for pk, sk in store.items() if pk == "AUDIT#p1")
 
-    assert [row.split("#")[:2] for row in rows] == [
-        ["2027-03-01T09:30:00.000000Z", "0"],
-        ["2027-03-01T09:30:00.000000Z", "1"],
-    ]
+    assert rows == ["ENTRY#0000000001", "ENTRY#0000000002", "HEAD"]
 
 
 def test_only_projects_and_keys_are_listed_and_only_due_records_are_in_the_time_index(stored, store):
@@ -587,7 +596,7 @@ def test_the_stream_tells_each_record_once_in_order_and_a_notice_is_read_from_it
 
     events = [(event["eventName"], event["dynamodb"]["NewImage"]) for event in heard()]
 
-    assert sorted(name for name, _ in events) == ["INSERT"] * 6 + ["MODIFY"]
+    assert sorted(name for name, _ in events) == ["INSERT"] * 7 + ["MODIFY"]
     notices = [read for _, image in events if (read := notice_from_stream(image)) is not None]
     assert notices == [replace(notice(), version=1), sent]
 
@@ -828,10 +837,159 @@ def test_an_address_where_nobody_answers_is_a_temporary_error(aws):
         DynamoTracker(client, "t").project("p1")
 
 
-def test_the_trail_of_a_subject_is_read_oldest_first_and_holds_nothing_of_others(tracker):
-    later, earlier = audit("second"), replace(audit("first"), at=NOW - timedelta(days=1))
-    tracker.commit(Change(records=(), audit=(later,)))
-    tracker.commit(Change(records=(), audit=(earlier, replace(later, subject="p2"))))
+# ---- the chains of the audit trail ----
 
-    assert list(tracker.trail("p1")) == [earlier, later]
-    assert list(tracker.trail("nobody")) == []
+
+def whole(trail):
+    return list(faults_of(shape_of(trail))) == []
+
+
+def test_the_trail_of_a_subject_is_in_the_order_of_its_writing_and_holds_nothing_of_others(tracker):
+    first, clock_behind = audit("first"), replace(audit("second"), at=NOW - timedelta(days=1))
+    save(tracker, audit=(first,))
+    save(tracker, audit=(clock_behind, replace(first, subject="p2")))
+
+    assert tracker.trail("p1").entries == (first, clock_behind)
+    assert tracker.trail("nobody") == Trail(subject="nobody")
+
+
+def test_every_entry_follows_the_one_before_it_and_the_head_says_where_the_chain_ends(tracker):
+    save(tracker, audit=(audit("first"), replace(audit("other"), subject="p2"), audit("second")))
+    save(tracker, audit=(audit("third"),))
+
+    trail = tracker.trail("p1")
+
+    assert [link.previous for link in trail.links] == [GENESIS, trail.links[0].hash, trail.links[1].hash]
+    assert trail.head == Head(number=3, hash=trail.links[2].hash)
+    assert tracker.trail("p2").head.number == 1
+    assert all(whole(tracker.trail(subject)) for subject in ("p1", "p2"))
+
+
+def test_a_refused_change_leaves_the_chain_as_it_was(tracker):
+    save(tracker, project(), audit=(audit(),))
+    before = tracker.trail("p1")
+
+    with pytest.raises(Conflict):
+        save(tracker, project(), audit=(audit("lost"),))
+
+    assert tracker.trail("p1") == before
+
+
+@pytest.mark.parametrize("tracked", ["fake", "on_moto", "on_dynamodb_local"])
+def test_each_entry_names_the_request_that_caused_it(tracked, request):
+    served = iter(["request 1", "request 2", ""])
+    if tracked == "fake":
+        tracker = FakeTracker(lambda: next(served))
+    else:
+        store = request.getfixturevalue(tracked)
+        tracker = DynamoTracker(store.client, store.table, lambda: next(served))
+    for change in ((audit("a"), audit("b")), (audit("c"),), (audit("d"),)):
+        save(tracker, audit=change)
+
+    assert [link.request_id for link in tracker.trail("p1").links] == ["request 1", "request 1", "request 2", ""]
+    assert whole(tracker.trail("p1"))
+
+
+def test_writers_at_once_never_fork_a_chain(tracker):
+    """Whoever loses gets a Conflict (or is told by DynamoDB to come again), and comes again."""
+    rounds = 25 if FULL_SIZE else 5
+
+    def write(writer):
+        lost, names = 0, [f"{writer} {number}" for number in range(rounds)]
+        while names:
+            try:
+                save(tracker, audit=(audit(names[0]),))
+                names.pop(0)
+            except TemporaryError:
+                lost += 1
+        return lost
+
+    with ThreadPoolExecutor(4) as threads:
+        lost = sum(threads.map(write, range(4)))
+
+    trail = tracker.trail("p1")
+    tell(tracker=type(tracker).__name__, entries=trail.length, races_lost=lost)
+    assert sorted(entry.what for entry in trail.entries) == sorted(f"{w} {n}" for w in range(4) for n in range(rounds))
+    assert whole(trail)
+
+
+class Calls:
+    """A client of DynamoDB whose calls are counted, and before one of which something else may happen."""
+
+    def __init__(self, client, before=None):
+        self.client, self.before, self.made = client, dict(before or {}), []
+
+    def __getattr__(self, name):
+        def call(**asked):
+            self.before.pop(name, lambda: None)()
+            self.made.append(name)
+            return getattr(self.client, name)(**asked)
+
+        return call
+
+
+def test_whoever_reads_the_same_head_as_another_writer_loses(store):
+    rival = DynamoTracker(store.client, store.table)
+    late = Calls(store.client, {"transact_write_items": lambda: save(rival, audit=(audit("rival"),))})
+
+    with pytest.raises(Conflict, match="AUDIT#p1"):
+        save(DynamoTracker(late, store.table), audit=(audit("late"),))
+
+    assert [entry.what for entry in rival.trail("p1").entries] == ["rival"]
+    assert whole(rival.trail("p1"))
+
+
+def test_heads_are_read_in_one_call_and_only_for_changes_that_leave_a_trail(store):
+    calls = Calls(store.client)
+    tracker = DynamoTracker(calls, store.table)
+    save(tracker, project())
+    save(tracker, rotation(), audit=tuple(replace(audit(), subject=f"p{n}") for n in range(5)))
+
+    assert calls.made == ["transact_write_items", "batch_get_item", "transact_write_items"]
+
+
+def test_a_trail_that_is_read_while_it_grows_is_read_again(store):
+    tracker = DynamoTracker(store.client, store.table)
+    save(tracker, audit=(audit("first"),))
+    key = {"pk": {"S": "AUDIT#p1"}, "sk": {"S": "HEAD"}}
+    head = store.client.get_item(TableName=store.table, Key=key)["Item"]
+    store.client.delete_item(TableName=store.table, Key=key)
+    put_back = {"TableName": store.table, "Item": head}
+
+    class HalfVisible(Calls):
+        def __getattr__(self, name):
+            call = super().__getattr__(name)
+
+            def then_whole(**asked):
+                answer = call(**asked)
+                store.client.put_item(**put_back)
+                return answer
+
+            return then_whole
+
+    calls = HalfVisible(store.client)
+
+    assert whole(DynamoTracker(calls, store.table).trail("p1"))
+    assert calls.made == ["query", "query"]
+
+
+def test_a_trail_that_stays_torn_is_given_as_it_is(store):
+    tracker = DynamoTracker(store.client, store.table)
+    save(tracker, audit=(audit("first"), audit("second")))
+    store.client.delete_item(TableName=store.table, Key={"pk": {"S": "AUDIT#p1"}, "sk": {"S": "ENTRY#0000000002"}})
+
+    assert [(f.number, f.what) for f in faults_of(shape_of(tracker.trail("p1")))] == [(2, "is missing")]
+
+
+def test_entries_from_before_there_were_chains_are_read_and_stand_before_the_chain(stored, store):
+    old = audit("long ago")
+    name = f"2026-01-01T00:00:00.000000Z#0#{'a' * 16}"
+    item = {"pk": {"S": "AUDIT#p1"}, "sk": {"S": name}, "body": {"S": msgspec.json.encode(old).decode()}}
+    store.client.put_item(TableName=store.table, Item=item)
+    save(stored, audit=(audit("new"),))
+
+    trail = stored.trail("p1")
+
+    assert (trail.unchained, trail.length) == ((old,), 1)
+    assert [entry.what for entry in trail.entries] == ["long ago", "new"]
+    assert whole(trail)

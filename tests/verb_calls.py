@@ -43,7 +43,7 @@ CALLS = {
     "outside.preview": {"lambda:InvokeFunction Preview"},
     "wiring.hear": {"lambda:InvokeFunction Hear"},
     "signed_by": {"secretsmanager:GetSecretValue"},
-    "commit": {"dynamodb:PutItem TrackerTable"},
+    "commit": {"dynamodb:BatchGetItem TrackerTable", "dynamodb:PutItem TrackerTable"},
     "update_notice": {"dynamodb:PutItem TrackerTable"},
     **{
         f"tracker.{name}": {"dynamodb:GetItem TrackerTable"}

@@ -5,9 +5,8 @@ finds work by time, the index `listing` pages through the fleet; both may lag, s
 """
 
 import base64
-import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -18,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 from botocore.parsers import ResponseParserError
 
 from chalicelib.domain.arn import KeyArn
+from chalicelib.domain.chain import Head, Link, Trail, extend, outgrown
 from chalicelib.domain.records import (
     AuditEntry,
     Change,
@@ -57,13 +57,24 @@ _MAY_PASS = {
 _MOST_AT_ONCE = 100
 """How many records BatchGetItem takes."""
 
+_CHAIN, _ENTRY, _HEAD = "AUDIT#", "ENTRY#", "HEAD"
+"""A subject's chain, its entries and its head: that comes last, and what is older than chains (a time) comes first."""
+_LOOKS_AT_A_TRAIL = 3
+
 
 class DynamoTracker:
     """Keyturn's memory in one DynamoDB table."""
 
-    def __init__(self, client: Any, table_name: str) -> None:  # noqa: ANN401 - boto3 ships no types
+    def __init__(
+        self,
+        client: Any,  # noqa: ANN401 - boto3 ships no types
+        table_name: str,
+        request_id: Callable[[], str] = str,
+    ) -> None:
         self._client = client
         self._table = table_name
+        self._request_id = request_id
+        """Names the call that causes what is written now, for the audit trail; empty when none does."""
 
     def project(self, project_id: str) -> Project | None:
         """One project."""
@@ -124,7 +135,8 @@ class DynamoTracker:
             ConsistentRead=True,
         )
         arns = [_decoded(link, KeyArn) for link in links]
-        found = {key.arn: key for key in self._get_many([_place_of(arn) for arn in arns], Key)}
+        items = self._get_items([_place_of(arn) for arn in arns])
+        found = {key.arn: key for key in (_decoded(item, Key) for item in items)}
         lost = [arn for arn in arns if arn not in found]
         if lost:
             text = f"the tracker links project {project_id} to {lost[0]}, but has no such key: restore the table"
@@ -143,14 +155,34 @@ class DynamoTracker:
         """One notice."""
         return self._get(f"NOTICE#{notice_id}", "NOTICE", Notice)
 
-    def trail(self, subject: str) -> Iterator[AuditEntry]:
-        """Every entry of the audit trail about one subject, oldest first."""
-        for item in self._query_all(
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": f"AUDIT#{subject}"}},
-            ConsistentRead=True,
-        ):
-            yield _decoded(item, AuditEntry)
+    def trail(self, subject: str) -> Trail:
+        """The audit trail about one subject, oldest entry first.
+
+        A query reads item by item, and may meet a commit that is half visible: what looks torn is read again.
+        """
+        for _ in range(_LOOKS_AT_A_TRAIL):
+            found = self._trail(subject)
+            if not found.torn:
+                break
+        return found
+
+    def _trail(self, subject: str) -> Trail:
+        items = list(
+            self._query_all(
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues={":pk": {"S": _chain_of(subject)}},
+                ConsistentRead=True,
+            )
+        )
+        heads = [_decoded(item, Head) for item in items if item["sk"]["S"] == _HEAD]
+        chained = [item for item in items if item["sk"]["S"].startswith(_ENTRY)]
+        loose = [item for item in items if item["sk"]["S"] != _HEAD and item not in chained]
+        return Trail(
+            subject=subject,
+            unchained=tuple(_decoded(item, AuditEntry) for item in loose),
+            links=tuple(_decoded(item, Link) for item in chained),
+            head=heads[0] if heads else None,
+        )
 
     def due(self, kind: Due, now: datetime) -> Iterator[tuple[str, ...]]:
         """The names of everything due, longest overdue first."""
@@ -163,7 +195,24 @@ class DynamoTracker:
 
     def commit(self, change: Change) -> None:
         """Save all of a change or nothing, in one transaction."""
-        self._transact([self._put(item) for item in _items(change)])
+        written = [*_items(change), *self._chained(change)]
+        self._transact([self._put(item) for item in written])
+
+    def _chained(self, change: Change) -> Iterator[Item]:
+        """The entries behind the heads of their chains, and the heads moved: two writers cannot follow the same one."""
+        subjects = list(dict.fromkeys(entry.subject for entry in change.audit))
+        heads = {
+            item["pk"]["S"].removeprefix(_CHAIN): _decoded(item, Head)
+            for item in self._get_items([(_chain_of(subject), _HEAD) for subject in subjects])
+        }
+        lost = outgrown(heads, change.trails_read)
+        if lost:
+            raise Conflict(f"somebody else wrote first: the trail of {', '.join(lost)}", call="batch_get_item")
+        links = extend(heads, change.audit, self._request_id())
+        yield from (_link_item(link) for link in links)
+        ends = {link.entry.subject: Head(number=link.number, hash=link.hash) for link in links}
+        for subject, end in ends.items():
+            yield _head_item(subject, end, read_at=heads[subject].number if subject in heads else 0)
 
     def update_notice(self, notice: Notice) -> Notice:
         """Save how far the sending of a notice has come."""
@@ -189,15 +238,14 @@ class DynamoTracker:
         )
         return _decoded(answer["Item"], kind) if "Item" in answer else None
 
-    def _get_many(self, places: list[tuple[str, str]], kind: type[Kept]) -> Iterator[Kept]:
-        """Records by their places, a hundred a call as DynamoDB has it; what is not there is left out."""
+    def _get_items(self, places: list[tuple[str, str]]) -> Iterator[Item]:
+        """Items by their places, a hundred a call as DynamoDB has it; what is not there is left out."""
         wanted = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in places]
         while wanted:
             asked, rest = wanted[:_MOST_AT_ONCE], wanted[_MOST_AT_ONCE:]
             request = {self._table: {"Keys": asked, "ConsistentRead": True}}
             answer = self._call("batch_get_item", RequestItems=request)
-            items = answer["Responses"].get(self._table, [])
-            yield from (_decoded(item, kind) for item in items)
+            yield from answer["Responses"].get(self._table, [])
             put_off = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
             if len(put_off) == len(asked):
                 text = "DynamoDB put off every record that was asked for: ask again in a while"
@@ -271,8 +319,6 @@ def _items(change: Change) -> Iterator[Item]:
         yield from _record_items(record)
     for notice in change.notices:
         yield _notice_item(notice)
-    for number, entry in enumerate(change.audit):
-        yield _audit_item(entry, number)
 
 
 def _record_items(record: Record) -> Iterator[Item]:
@@ -321,14 +367,27 @@ def _notice_item(notice: Notice) -> Item:
     return _item(f"NOTICE#{notice.notice_id}", "NOTICE", notice, Due.NOTICE)
 
 
-def _audit_item(entry: AuditEntry, number: int) -> Item:
-    body = msgspec.json.encode(entry)
-    name = f"{instant(entry.at)}#{number}#{hashlib.sha256(body).hexdigest()[:16]}"
+def _chain_of(subject: str) -> str:
+    return f"{_CHAIN}{subject}"
+
+
+def _link_item(link: Link) -> Item:
     return {
-        "pk": {"S": f"AUDIT#{entry.subject}"},
-        "sk": {"S": name},
-        "body": {"S": body.decode()},
+        "pk": {"S": _chain_of(link.entry.subject)},
+        "sk": {"S": f"{_ENTRY}{link.number:010}"},
+        "body": {"S": msgspec.json.encode(link).decode()},
         "read_at": 0,
+    }
+
+
+def _head_item(subject: str, head: Head, read_at: int) -> Item:
+    """Its version is the number of entries, which only grows."""
+    return {
+        "pk": {"S": _chain_of(subject)},
+        "sk": {"S": _HEAD},
+        "body": {"S": msgspec.json.encode(head).decode()},
+        "version": {"N": str(head.number)},
+        "read_at": read_at,
     }
 
 

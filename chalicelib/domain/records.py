@@ -487,8 +487,11 @@ class Notice:
 
     @property
     def channels(self) -> tuple[Channel, ...]:
-        """Where it goes: to the alerts topic, to the other one too when it escalates, and to the event bus."""
-        return (Channel.ALERTS, Channel.ESCALATIONS, Channel.BUS) if self.escalate else (Channel.ALERTS, Channel.BUS)
+        """Where it goes: to the event bus, to the alerts topic, and when it escalates to the other one too.
+
+        The bus comes first, as machines know a second copy by its id: so few deaths as can be send people two.
+        """
+        return (Channel.BUS, Channel.ALERTS, Channel.ESCALATIONS) if self.escalate else (Channel.BUS, Channel.ALERTS)
 
     @property
     def due(self) -> datetime | None:
@@ -500,7 +503,10 @@ class Notice:
 
 @dataclass(frozen=True, kw_only=True)
 class AuditEntry:
-    """Who did what, when and why, as one line of the trail; `subject` is a project, key or deletion id."""
+    """Who did what, when and why, as one line of the trail; `subject` is a project, key or deletion id.
+
+    Its place in the chain of its subject, and the request that caused it, are given by the tracker: see `chain.py`.
+    """
 
     at: datetime
     who: str
@@ -525,3 +531,5 @@ class Change:
     records: tuple[Record, ...]
     notices: tuple[Notice, ...] = ()
     audit: tuple[AuditEntry, ...] = ()
+    trails_read: tuple[tuple[str, int], ...] = ()
+    """Subjects of `audit` whose trail was read before, with its length then: one that grew refuses the change."""

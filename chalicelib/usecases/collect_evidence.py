@@ -1,12 +1,13 @@
-"""Collects the evidence about one project from the tracker: for an auditor, in one file."""
+"""Collects the evidence about one project, or page by page about all, from the tracker: for an auditor."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import partial
 from typing import Any
 
-from chalicelib.domain.evidence_pack import Facts, compile_pack
-from chalicelib.domain.records import Deletion, Key
+from chalicelib.domain.arn import KeyArn
+from chalicelib.domain.evidence_pack import Facts, compile_pack, summary_of
+from chalicelib.domain.records import Deletion, Key, Project, Proof, Rotation
 from chalicelib.usecases.locate import project_named
 from chalicelib.usecases.observe import all_of
 from chalicelib.usecases.ports import Outside
@@ -16,17 +17,30 @@ def collect_evidence(
     outside: Outside, project_id: str, *, begin: datetime | None = None, end: datetime | None = None
 ) -> dict[str, Any]:
     """The evidence pack of a project and period; raises Refusal for a project that nobody knows."""
-    project = project_named(outside, project_id)
-    keys = outside.tracker.keys_of(project_id)
+    return _pack(outside, project_named(outside, project_id), begin, end)
+
+
+def summarize_fleet(
+    outside: Outside, cursor: str | None, limit: int, *, begin: datetime | None = None, end: datetime | None = None
+) -> dict[str, Any]:
+    """What the packs of the fleet come to, page by page."""
+    page = outside.tracker.projects(cursor, limit)
+    items = [summary_of(_pack(outside, project, begin, end)) for project in page.items]
+    return {"items": items, "next": page.next}
+
+
+def _pack(outside: Outside, project: Project, begin: datetime | None, end: datetime | None) -> dict[str, Any]:
+    keys = outside.tracker.keys_of(project.project_id)
+    rotations = tuple(all_of(partial(outside.tracker.rotations, project.project_id)))
     deletions = tuple(_deletions(outside, keys))
-    subjects = [project_id, *(key.arn.key_id for key in keys), *(deletion.deletion_id for deletion in deletions)]
-    entries = [entry for subject in subjects for entry in outside.tracker.trail(subject)]
+    subjects = [project.project_id, *(key.arn.key_id for key in keys), *(d.deletion_id for d in deletions)]
     facts = Facts(
         project=project,
-        rotations=tuple(all_of(partial(outside.tracker.rotations, project_id))),
+        rotations=rotations,
         keys=keys,
         deletions=deletions,
-        trail=tuple(sorted(entries, key=lambda entry: entry.at)),
+        trails=tuple(outside.tracker.trail(subject) for subject in dict.fromkeys(subjects)),
+        proofs=tuple(_proofs(outside, keys, rotations, deletions)),
         begin=begin,
         end=end,
         now=outside.now(),
@@ -40,3 +54,16 @@ def _deletions(outside: Outside, keys: tuple[Key, ...]) -> Iterator[Deletion]:
             deletion = outside.tracker.deletion(name) if name is not None else None
             if deletion is not None:
                 yield deletion
+
+
+def _proofs(
+    outside: Outside, keys: Iterable[Key], rotations: Iterable[Rotation], deletions: Iterable[Deletion]
+) -> Iterator[Proof]:
+    """Every stored document whose digest the pack names."""
+    named: list[tuple[KeyArn, str | None]] = [(key.arn, key.proof_digest) for key in keys]
+    named += [(deletion.arn, deletion.digest) for deletion in deletions]
+    named += [(rotation.old_key, rotation.still_readable) for rotation in rotations]
+    for arn, digest in dict.fromkeys(named):
+        proof = outside.tracker.proof(arn, digest) if digest is not None else None
+        if proof is not None:
+            yield proof

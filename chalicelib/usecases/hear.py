@@ -30,12 +30,14 @@ def hear_asked(outside: Outside, message: dict[str, Any]) -> dict[str, str]:
     if alert is None or project is None or project.organization != organization or not is_timely(alert, now):
         return {"verdict": Verdict.LEFT}
     entry = _entry(alert)
-    if entry in outside.tracker.trail(entry.subject):
+    trail = outside.tracker.trail(entry.subject)
+    if entry in trail.entries:
         return {"verdict": Verdict.LEFT}
     found = AtlasProject(project_id=project.project_id, name=project.name, organization=organization)
     discover_project(outside, found, outside.tracker.fleet().policy)
     reminded = _reminded_now(outside.tracker.project(project.project_id), now) if alert.is_about_rotation else ()
-    outside.tracker.commit(Change(records=reminded, audit=(entry,)))
+    read = ((trail.subject, trail.length),)
+    outside.tracker.commit(Change(records=reminded, audit=(entry,), trails_read=read))
     return {"verdict": Verdict.HEARD}
 
 

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
 
 from chalicelib.domain.arn import KeyArn
+from chalicelib.domain.chain import Trail
 from chalicelib.domain.observed import (
     AtlasProject,
     AtlasRole,
@@ -34,7 +35,6 @@ from chalicelib.domain.observed import (
 )
 from chalicelib.domain.opening import RotationRequest
 from chalicelib.domain.records import (
-    AuditEntry,
     Change,
     Channel,
     Check,
@@ -316,8 +316,8 @@ class Tracker(Protocol):
         """One notice."""
         ...
 
-    def trail(self, subject: str) -> Iterator[AuditEntry]:
-        """Every entry of the audit trail about one subject, oldest first."""
+    def trail(self, subject: str) -> Trail:
+        """The audit trail about one subject, in the order of its writing."""
         ...
 
     def due(self, kind: Due, now: datetime) -> Iterator[tuple[str, ...]]:
@@ -328,7 +328,11 @@ class Tracker(Protocol):
         ...
 
     def commit(self, change: Change) -> None:
-        """Save all of a change or nothing; raises Conflict when somebody else wrote first."""
+        """Save all of a change or nothing; raises Conflict when somebody else wrote first.
+
+        Every audit entry goes behind the last one of its subject, with that one's hash and the id of the request that
+        is being served.
+        """
         ...
 
     def update_notice(self, notice: Notice) -> Notice:

@@ -68,7 +68,7 @@ class LongMemory(FakeTracker):
         self._maybe_die("commit")
         super().commit(change)
         self.commits.clear()
-        self._trail.clear()
+        self._links.clear()
         self._told(change)
 
     def update_notice(self, notice: Notice) -> Notice:

@@ -318,7 +318,7 @@ def holds(node):
 
 def test_a_death_at_any_call_of_the_sender_loses_no_notice_and_changes_no_word():
     doubled = 0
-    for number, after in product(range(1, 5), (False, True)):
+    for number, after in product(range(1, 6), (False, True)):
         rotation = a_rotation(a_world())
         world, fate = rotation.world, Fate(dies_at=number, after=after)
         outside = mortal_outside(world, fate)
@@ -332,5 +332,5 @@ def test_a_death_at_any_call_of_the_sender_loses_no_notice_and_changes_no_word()
         assert len(sent) in {1, 2}
         assert len({(n.notice_id, n.text) for n in sent}) == 1
         assert tuple(world.tracker.due(Due.NOTICE, world.now)) == ()
-    tell(sender="deaths at every call", deaths=8, lost=0, doubled_with_the_same_id=doubled)
+    tell(sender="deaths at every call", deaths=10, lost=0, doubled_with_the_same_id=doubled)
     assert doubled == 2
