@@ -6,6 +6,7 @@ from hmac import digest
 
 import pytest
 
+from chalicelib import wiring
 from sandbox.cast import stage
 from sandbox.world import WEBHOOK_SECRET
 
@@ -41,6 +42,14 @@ def test_a_good_call_is_accepted_without_any_iam(place):
     answer = post(place)
 
     assert (answer.status, answer.json()) == (202, {"verdict": "heard"})
+
+
+def test_what_was_heard_names_the_call_that_brought_it(place):
+    answer = post(place, number=3)
+
+    (link,) = wiring.outside().tracker.trail(f"alert {3:024x}").links
+
+    assert link.request_id == answer.headers["x-request-id"]
 
 
 def test_the_same_call_again_is_accepted_and_left_alone(place):

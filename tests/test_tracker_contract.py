@@ -948,6 +948,41 @@ def test_heads_are_read_in_one_call_and_only_for_changes_that_leave_a_trail(stor
     assert calls.made == ["transact_write_items", "batch_get_item", "transact_write_items"]
 
 
+def test_a_writer_remembers_where_its_chains_end_and_is_put_right_when_others_wrote_since(store):
+    calls = Calls(store.client)
+    tracker, rival = DynamoTracker(calls, store.table), DynamoTracker(store.client, store.table)
+    for name in ("first", "second"):
+        save(tracker, audit=(audit(name),))
+    save(rival, audit=(audit("rival"),))
+    save(tracker, audit=(audit("third"),))
+
+    assert calls.made == ["batch_get_item", *["transact_write_items"] * 3, "batch_get_item", "transact_write_items"]
+    assert [entry.what for entry in rival.trail("p1").entries] == ["first", "second", "rival", "third"]
+    assert whole(rival.trail("p1"))
+
+
+def test_the_head_of_a_projects_chain_comes_along_with_its_rotation(store):
+    save(DynamoTracker(store.client, store.table), rotation(), audit=(audit("first"),))
+    calls = Calls(store.client)
+    tracker = DynamoTracker(calls, store.table)
+
+    save(tracker, tracker.rotation("p1", "r1"), audit=(audit("second"),))
+
+    assert calls.made == ["batch_get_item", "transact_write_items"]
+    assert (tracker.trail("p1").length, whole(tracker.trail("p1"))) == (2, True)
+
+
+def test_a_head_that_was_set_back_is_not_followed_from_memory(store):
+    tracker, rival = DynamoTracker(store.client, store.table), DynamoTracker(store.client, store.table)
+    save(tracker, audit=(audit("first"),))
+    store.empty()
+    save(rival, audit=(audit("restored"),))
+    save(tracker, audit=(audit("second"),))
+
+    assert [entry.what for entry in tracker.trail("p1").entries] == ["restored", "second"]
+    assert whole(tracker.trail("p1"))
+
+
 def test_a_trail_that_is_read_while_it_grows_is_read_again(store):
     tracker = DynamoTracker(store.client, store.table)
     save(tracker, audit=(audit("first"),))

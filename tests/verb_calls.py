@@ -47,8 +47,9 @@ CALLS = {
     "update_notice": {"dynamodb:PutItem TrackerTable"},
     **{
         f"tracker.{name}": {"dynamodb:GetItem TrackerTable"}
-        for name in ("project", "fleet", "desk", "rotation", "key", "deletion", "proof", "notice")
+        for name in ("project", "fleet", "desk", "key", "deletion", "proof", "notice")
     },
+    "tracker.rotation": {"dynamodb:BatchGetItem TrackerTable"},
     "tracker.trail": {"dynamodb:Query TrackerTable"},
     "tracker.rotations": {"dynamodb:Query TrackerTable"},
     "keys_of": {"dynamodb:BatchGetItem TrackerTable", "dynamodb:Query TrackerTable"},

@@ -31,6 +31,8 @@ class Path:
 
     calls: list[Call] = field(default_factory=list)
     wakes: list[int] = field(default_factory=list)
+    chains: set[str] = field(default_factory=set)
+    """Subjects of the audit trail that were read or written: the tracker remembers where their chains end."""
 
     def requests(self, place: str) -> int:
         """How many requests went to a place."""
@@ -63,7 +65,7 @@ class Slow:
     def _slowed(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(method)
         def call(*given: Any, **named: Any) -> Any:  # noqa: ANN401 - the port's own
-            began, requests = time.perf_counter(), _requests(self._port, name)
+            began, requests = time.perf_counter(), self._requests(name, given)
             time.sleep(self._seconds * requests)
             try:
                 answer = method(*given, **named)
@@ -73,6 +75,17 @@ class Slow:
                 self._path.calls.append(Call(place=self._place, name=name, requests=requests, began=began, ended=ended))
 
         return call
+
+    def _requests(self, name: str, given: tuple[Any, ...]) -> int:
+        """How many requests the real adapter sends: a commit reads the heads of chains that it does not know yet."""
+        if name == "rotation":
+            self._path.chains.add(given[0])
+        if name != "commit":
+            return _requests(self._port, name)
+        subjects = {entry.subject for entry in given[0].audit}
+        unknown = subjects - self._path.chains
+        self._path.chains |= subjects
+        return 1 + bool(unknown)
 
 
 def slowed(outside: Outside, path: Path) -> Outside:

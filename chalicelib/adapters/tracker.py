@@ -7,6 +7,7 @@ finds work by time, the index `listing` pages through the fleet; both may lag, s
 import base64
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -60,6 +61,7 @@ _MOST_AT_ONCE = 100
 _CHAIN, _ENTRY, _HEAD = "AUDIT#", "ENTRY#", "HEAD"
 """A subject's chain, its entries and its head: that comes last, and what is older than chains (a time) comes first."""
 _LOOKS_AT_A_TRAIL = 3
+_MOST_REMEMBERED = 1000
 
 
 class DynamoTracker:
@@ -75,6 +77,8 @@ class DynamoTracker:
         self._table = table_name
         self._request_id = request_id
         """Names the call that causes what is written now, for the audit trail; empty when none does."""
+        self._heads: dict[str, Head] = {}
+        """Where chains ended when this process last saw them: a guess that saves a read, and that a write checks."""
 
     def project(self, project_id: str) -> Project | None:
         """One project."""
@@ -93,8 +97,12 @@ class DynamoTracker:
         return self._get(f"DESK#{group}", "DESK", Desk)
 
     def rotation(self, project_id: str, rotation_id: str) -> Rotation | None:
-        """One rotation."""
-        return self._get(f"PROJECT#{project_id}", f"ROTATION#{rotation_id}", Rotation)
+        """One rotation; the head of its project's chain comes along, for the step that will be written behind it."""
+        place, head = (f"PROJECT#{project_id}", f"ROTATION#{rotation_id}"), (_chain_of(project_id), _HEAD)
+        found = {(item["pk"]["S"], item["sk"]["S"]): item for item in self._get_items([place, head])}
+        if head in found:
+            self._remember({project_id: _decoded(found[head], Head)})
+        return _decoded(found[place], Rotation) if place in found else None
 
     def rotations(self, project_id: str, cursor: str | None, limit: int) -> Page[Rotation]:
         """A project's rotations, page by page."""
@@ -195,24 +203,43 @@ class DynamoTracker:
 
     def commit(self, change: Change) -> None:
         """Save all of a change or nothing, in one transaction."""
-        written = [*_items(change), *self._chained(change)]
-        self._transact([self._put(item) for item in written])
+        remembered = self._remembered(change)
+        if remembered:
+            with suppress(Conflict):
+                self._save(change, remembered)
+                return
+        self._save(change, self._read_heads(change))
 
-    def _chained(self, change: Change) -> Iterator[Item]:
-        """The entries behind the heads of their chains, and the heads moved: two writers cannot follow the same one."""
-        subjects = list(dict.fromkeys(entry.subject for entry in change.audit))
-        heads = {
-            item["pk"]["S"].removeprefix(_CHAIN): _decoded(item, Head)
-            for item in self._get_items([(_chain_of(subject), _HEAD) for subject in subjects])
-        }
+    def _save(self, change: Change, heads: dict[str, Head]) -> None:
+        """Save a change, its entries behind these heads, and the heads moved: no two writers can follow one head."""
         lost = outgrown(heads, change.trails_read)
         if lost:
             raise Conflict(f"somebody else wrote first: the trail of {', '.join(lost)}", call="batch_get_item")
         links = extend(heads, change.audit, self._request_id())
-        yield from (_link_item(link) for link in links)
         ends = {link.entry.subject: Head(number=link.number, hash=link.hash) for link in links}
-        for subject, end in ends.items():
-            yield _head_item(subject, end, read_at=heads[subject].number if subject in heads else 0)
+        moved = [_head_item(subject, end, heads.get(subject)) for subject, end in ends.items()]
+        written = [*_items(change), *map(_link_item, links), *moved]
+        self._transact([self._put(item) for item in written])
+        self._remember(ends)
+
+    def _remembered(self, change: Change) -> dict[str, Head]:
+        """The heads as this process saw them last; none where it does not know all, or they must be the latest."""
+        subjects = {entry.subject for entry in change.audit}
+        if change.trails_read or not subjects <= self._heads.keys():
+            return {}
+        return {subject: self._heads[subject] for subject in subjects}
+
+    def _remember(self, heads: dict[str, Head]) -> None:
+        if len(self._heads) > _MOST_REMEMBERED:
+            self._heads.clear()
+        self._heads |= heads
+
+    def _read_heads(self, change: Change) -> dict[str, Head]:
+        subjects = dict.fromkeys(entry.subject for entry in change.audit)
+        return {
+            item["pk"]["S"].removeprefix(_CHAIN): _decoded(item, Head)
+            for item in self._get_items([(_chain_of(subject), _HEAD) for subject in subjects])
+        }
 
     def update_notice(self, notice: Notice) -> Notice:
         """Save how far the sending of a notice has come."""
@@ -277,10 +304,13 @@ class DynamoTracker:
     def _put(self, item: Item) -> Item:
         """A Put that goes through only if the item still has the version it was read at."""
         item = dict(item)
-        read_at = item.pop("read_at", None)
+        read_at, follows = item.pop("read_at", None), item.pop("follows", None)
         put: Item = {"TableName": self._table, "Item": item}
         if read_at == 0:
             put["ConditionExpression"] = "attribute_not_exists(pk)"
+        elif follows is not None:
+            put["ConditionExpression"] = "body = :follows"
+            put["ExpressionAttributeValues"] = {":follows": follows}
         elif read_at is not None:
             put["ConditionExpression"] = "version = :read_at"
             put["ExpressionAttributeValues"] = {":read_at": {"N": str(read_at)}}
@@ -380,15 +410,14 @@ def _link_item(link: Link) -> Item:
     }
 
 
-def _head_item(subject: str, head: Head, read_at: int) -> Item:
-    """Its version is the number of entries, which only grows."""
-    return {
-        "pk": {"S": _chain_of(subject)},
-        "sk": {"S": _HEAD},
-        "body": {"S": msgspec.json.encode(head).decode()},
-        "version": {"N": str(head.number)},
-        "read_at": read_at,
-    }
+def _head_item(subject: str, head: Head, before: Head | None) -> Item:
+    """A head that takes the place of the one before it, and of no other; None begins a chain."""
+    item: Item = {"pk": {"S": _chain_of(subject)}, "sk": {"S": _HEAD}, "body": {"S": _head_body(head)}}
+    return item | ({"read_at": 0} if before is None else {"follows": {"S": _head_body(before)}})
+
+
+def _head_body(head: Head) -> str:
+    return msgspec.json.encode(head).decode()
 
 
 def _next_version(record: Kept) -> Kept:
