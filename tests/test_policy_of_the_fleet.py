@@ -6,12 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simple_world import ANNA, DAY, START, a_world
 
-from chalicelib.domain.policies import FIELDS, NO_WISHES, steer, take_up_defaults
+from chalicelib.domain.policies import FIELDS, FLEET, NO_WISHES, steer, take_up_defaults
 from chalicelib.domain.records import Mode, Policy, Project
 from chalicelib.domain.refusals import No, Refusal
 from chalicelib.domain.reminders import due_at
+from chalicelib.usecases.collect_evidence import collect_evidence
 from chalicelib.usecases.discover import discover_all
-from chalicelib.usecases.steer import FLEET, change_defaults, change_policy
+from chalicelib.usecases.steer import change_defaults, change_policy
 
 ALONE = Project(project_id="p1", name="Shop", organization="o1", seen_at=START)
 
@@ -86,6 +87,16 @@ def test_who_changed_the_fleets_policy_stands_in_the_trail():
     entry = world.tracker.audit[-1]
     assert (entry.subject, entry.who, entry.before) == (FLEET, ANNA, "{'quarantine_days': 7}")
     assert entry.after == "{'quarantine_days': 20}"
+
+
+def test_a_projects_evidence_tells_what_was_wished_of_the_fleet():
+    world = a_world()
+    change_policy(world.outside, PROJECT, {"ladder": (0,)}, who=ANNA)
+    change_defaults(world.outside, {"rotation_period_days": 30}, who=ANNA)
+
+    pack = collect_evidence(world.outside, PROJECT)
+
+    assert [entry["subject"] for entry in pack["policy"]["history"]] == [PROJECT, FLEET]
 
 
 def test_the_fleets_policy_is_changed_at_the_version_that_was_read():

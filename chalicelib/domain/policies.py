@@ -7,6 +7,9 @@ from datetime import datetime
 from chalicelib.domain.records import Policy, Project
 from chalicelib.domain.reminders import follow_policy
 
+FLEET = "fleet"
+"""The subject of the audit trail of what holds for every project."""
+
 NO_WISHES = Policy()
 """What holds where nobody has wished anything."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.evidence_pack import Facts, compile_pack, summary_of
+from chalicelib.domain.policies import FLEET
 from chalicelib.domain.records import Deletion, Key, Project, Proof, Rotation
 from chalicelib.usecases.locate import project_named
 from chalicelib.usecases.observe import all_of
@@ -33,7 +34,7 @@ def _pack(outside: Outside, project: Project, begin: datetime | None, end: datet
     keys = outside.tracker.keys_of(project.project_id)
     rotations = tuple(all_of(partial(outside.tracker.rotations, project.project_id)))
     deletions = tuple(_deletions(outside, keys))
-    subjects = [project.project_id, *(key.arn.key_id for key in keys), *(d.deletion_id for d in deletions)]
+    subjects = [project.project_id, FLEET, *(key.arn.key_id for key in keys), *(d.deletion_id for d in deletions)]
     facts = Facts(
         project=project,
         rotations=rotations,

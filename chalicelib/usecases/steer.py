@@ -4,15 +4,12 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
-from chalicelib.domain.policies import steer
+from chalicelib.domain.policies import FLEET, steer
 from chalicelib.domain.records import AuditEntry, Change, Fleet, Policy, Project
 from chalicelib.domain.refusals import No, Refusal
 from chalicelib.domain.reminders import wind
 from chalicelib.usecases.locate import project_named
 from chalicelib.usecases.ports import Outside
-
-FLEET = "fleet"
-"""The subject of the audit trail of what holds for every project."""
 
 
 def change_policy(
