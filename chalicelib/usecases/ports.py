@@ -15,6 +15,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.observed import (
+    AlertThreshold,
+    AtlasAlert,
     AtlasProject,
     AtlasRole,
     BackupSchedule,
@@ -115,6 +117,29 @@ class Atlas(Protocol):
 
     def alert_threshold_days(self, project_id: str) -> int | None:
         """After how many days Atlas itself nags about this project's key; None when it does not."""
+        ...
+
+    def alert_thresholds(self, project_id: str) -> tuple[AlertThreshold, ...]:
+        """Every enabled alert configuration about the age of this project's key."""
+        ...
+
+    def set_alert_threshold(self, project_id: str, configuration_id: str, days: int) -> None:
+        """Have an alert configuration raise its alert after so many days; nothing else of it changes.
+
+        It needs the role Project Alerts Manager, as does the acknowledgement; a PermanentError where it is missing.
+        """
+        ...
+
+    def open_alerts(self, project_id: str) -> tuple[AtlasAlert, ...]:
+        """The alerts about the age of this project's key that are not closed."""
+        ...
+
+    def acknowledge_alert(self, project_id: str, alert_id: str, *, until: datetime, comment: str) -> None:
+        """Acknowledge an alert until a moment (to the second), with at most 200 characters of comment."""
+        ...
+
+    def secret_expiries(self, client_id: str) -> tuple[datetime, ...]:
+        """When the secrets of one of the organization's service accounts expire; Atlas shows it to few."""
         ...
 
     def latest_date(self) -> datetime | None:
