@@ -14,7 +14,7 @@ NOUNS = {"chalicelib.domain.arn", "chalicelib.domain.observed", "chalicelib.doma
 PORTS = "chalicelib.usecases.ports"
 LOCATE = "chalicelib.usecases.locate"
 OBSERVE = "chalicelib.usecases.observe"
-SHARED = ("answering", "gathering", "inspection", "locate", "looking", "observe", "ports", "publish")
+SHARED = ("acknowledging", "answering", "gathering", "inspection", "locate", "looking", "observe", "ports", "publish")
 SHARED_BY_VERBS = {f"chalicelib.usecases.{name}" for name in SHARED}
 STEPS = {"chalicelib.usecases.rotate": "chalicelib.usecases.rotating"}
 """A verb whose steps fill a folder of their own."""

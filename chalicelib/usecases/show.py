@@ -134,7 +134,9 @@ def project_shape(project: Project, rotation: Rotation | None) -> Shape:
         "covered": list(project.covered),
         "not_covered": [{"name": c.name, "reason": c.reason} for c in project.not_covered],
         "drift": list(project.drift),
-        "quiet_until": _time(project.quiet_until),
+        "quiet_until": _time(project.silent_until),
+        "acknowledged_by": _who_asked_for_silence(project),
+        "atlas_threshold_days": project.atlas_threshold_days,
         "policy": {
             "rotation_period_days": period_days(project),
             "ladder": list(policy.ladder),
@@ -151,6 +153,15 @@ def project_shape(project: Project, rotation: Rotation | None) -> Shape:
             "attestation_always": policy.attestation_always,
         },
     }
+
+
+def _who_asked_for_silence(project: Project) -> str | None:
+    """Who keeps us quiet: an operator, or somebody in Atlas, whichever lasts longer."""
+    if project.silent_until is None:
+        return None
+    if project.silent_until == project.quiet_until:
+        return project.acknowledged_by
+    return f"atlas: {project.quiet_in_atlas_by or 'somebody'}"
 
 
 def rotation_shape(rotation: Rotation) -> Shape:
