@@ -66,6 +66,12 @@ def health() -> Shape:
     return {"status": "ok", "version": settings.VERSION}
 
 
+@door("GET", "/v1/watch", gives=api_shapes.Watch, role=Role.VIEWER)
+def get_watch() -> Shape:
+    """What Keyturn found out about itself: what piles up, what expires, what it may not look at."""
+    return show.show_watch(wiring.outside())
+
+
 @door("GET", "/v1/projects", gives=api_shapes.Projects, role=Role.VIEWER, asks=("cursor", "limit"))
 def list_projects() -> Shape:
     """The fleet, page by page."""
@@ -110,6 +116,16 @@ def post_acknowledgement(project_id: str, body: AcknowledgementBody) -> Response
     until = in_utc("until", body.until)
     acknowledge(wiring.outside(), project_id, until=until, comment=body.comment, who=caller())
     return get_project(project_id)
+
+
+@door("POST", "/v1/projects/{project_id}/atlas-threshold", gives=api_shapes.AtlasThreshold, role=Role.OPERATOR)
+def post_threshold(project_id: str) -> Shape:
+    """Have Atlas' own alert come after the project's rotation period; what KMS rotates by itself Atlas never sees."""
+    said = wiring.adjust(project_id, caller())
+    refused, threshold = said["refused"], said["threshold"]
+    if threshold is None:
+        raise Refusal(No(refused["no"]), refused["text"])
+    return dict(threshold)
 
 
 @door(

@@ -96,6 +96,8 @@ def _build() -> Outside:
         roles=_roles,
         legacy_user=_legacy_user,
         signed_by=_signed_by,
+        dead_letters=_dead_letters,
+        service_accounts=_service_accounts,
     )
 
 
@@ -239,6 +241,24 @@ def _caller(signed: Any, whose: str) -> str:  # noqa: ANN401 - boto3 ships no ty
 def _signed_by(body: bytes, signature: str) -> str | None:
     signers = (_secrets().get(name) for name in read_settings().atlas_secrets)
     return next((secret.organization for secret in signers if secret.has_signed(body, signature)), None)
+
+
+def _dead_letters() -> dict[str, int]:
+    from chalicelib.adapters.messages import DeadLetters
+
+    return DeadLetters(client("sqs"), read_settings().dead_letter_queues).count()
+
+
+def _service_accounts(organization: str) -> dict[str, str]:
+    secret = _secret_of(organization)
+    return {"reader": secret.reader.client_id, "owner": secret.owner.client_id}
+
+
+def adjust(project_id: str, who: str) -> dict[str, Any]:
+    """Have Atlas' alert set by the function that may speak to Atlas; gives what came of it."""
+    from chalicelib.adapters.functions import Functions
+
+    return Functions(client("lambda"), read_settings()).adjust(project_id, who)
 
 
 def hear(message: dict[str, str]) -> str:

@@ -12,7 +12,7 @@ from cli import VERSION
 from cli.desk import Desk, Surroundings, open_desk
 
 ORDER = (
-    *("status", "projects", "project", "policy", "ack"),
+    *("status", "projects", "project", "policy", "ack", "threshold"),
     *("rotate", "rotations", "rotation", "rollback", "cancel"),
     *("keys", "key", "attest", "delete", "approve", "calloff", "deletion"),
     *("evidence", "health", "doctor"),

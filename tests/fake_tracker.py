@@ -11,7 +11,19 @@ from typing import Any
 import msgspec
 
 from chalicelib.domain.arn import KeyArn
-from chalicelib.domain.records import AuditEntry, Change, Deletion, Key, Notice, Project, Proof, Record, Rotation
+from chalicelib.domain.records import (
+    WATCH,
+    AuditEntry,
+    Change,
+    Deletion,
+    Key,
+    Notice,
+    Project,
+    Proof,
+    Record,
+    Rotation,
+    Watch,
+)
 from chalicelib.usecases.ports import Conflict, Due, OutsideError, Page, PermanentError
 
 MOST_WRITES = 100
@@ -82,6 +94,9 @@ class FakeTracker:
 
     def notice(self, notice_id: str) -> Notice | None:
         return self._get("Notice", notice_id)
+
+    def watch(self) -> Watch | None:
+        return self._get("Watch", WATCH)
 
     def trail(self, subject: str) -> Iterator[AuditEntry]:
         self._maybe_fail()
@@ -168,6 +183,8 @@ def _spoken_name(record: Record | Notice) -> tuple[str, ...]:
             return (record.deletion_id,)
         case Notice():
             return (record.notice_id,)
+        case Watch():
+            return (record.name,)
 
 
 def _arn_place(arn: KeyArn) -> Place:

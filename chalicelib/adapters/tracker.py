@@ -18,7 +18,19 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 from botocore.parsers import ResponseParserError
 
 from chalicelib.domain.arn import KeyArn
-from chalicelib.domain.records import AuditEntry, Change, Deletion, Key, Notice, Project, Proof, Record, Rotation
+from chalicelib.domain.records import (
+    WATCH,
+    AuditEntry,
+    Change,
+    Deletion,
+    Key,
+    Notice,
+    Project,
+    Proof,
+    Record,
+    Rotation,
+    Watch,
+)
 from chalicelib.usecases.ports import Conflict, Due, OutsideError, Page, PermanentError, TemporaryError
 
 Item = dict[str, Any]
@@ -122,6 +134,10 @@ class DynamoTracker:
     def notice(self, notice_id: str) -> Notice | None:
         """One notice."""
         return self._get(f"NOTICE#{notice_id}", "NOTICE", Notice)
+
+    def watch(self) -> Watch | None:
+        """What was last found out about Keyturn itself."""
+        return self._get(f"WATCH#{WATCH}", "WATCH", Watch)
 
     def trail(self, subject: str) -> Iterator[AuditEntry]:
         """Every entry of the audit trail about one subject, oldest first."""
@@ -269,6 +285,8 @@ def _record_items(record: Record) -> Iterator[Item]:
         case Proof():
             place = f"PROOF#{record.arn.account}#{record.arn.region}#{record.digest}"
             yield _item(f"KEY#{record.arn.key_id}", place, record, None)
+        case Watch():
+            yield _item(f"WATCH#{record.name}", "WATCH", record, None)
 
 
 def _item(pk: str, sk: str, record: Record | Notice, due: Due | None, *, listed: bool = False) -> Item:

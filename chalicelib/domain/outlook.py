@@ -10,6 +10,13 @@ ACCESS_KEY_OLD = "access_key_old"
 ALERT_LATE = "atlas_alert_late"
 ALERT_BLIND = "atlas_alert_blind"
 
+ATLAS_SEES_NO_KMS = (
+    "Atlas knows nothing of rotations made by AWS (kms-automatic, kms-on-demand): it counts from the last change of"
+    " the settings. Where KMS renews the key, its alert comes after this many days though the material is fresh: set"
+    " it higher, or disable it in Atlas."
+)
+"""What whoever sets the threshold of Atlas' alert must know."""
+
 ACCESS_KEY_LIVES = timedelta(days=90)
 """How long an IAM user's access key may serve before it should be changed."""
 

@@ -35,7 +35,7 @@ from chalicelib.domain.observed import (
     Snapshot,
 )
 from chalicelib.domain.opening import RotationRequest
-from chalicelib.domain.records import AuditEntry, Change, Check, Deletion, Key, Notice, Project, Proof, Rotation
+from chalicelib.domain.records import AuditEntry, Change, Check, Deletion, Key, Notice, Project, Proof, Rotation, Watch
 
 
 class OutsideError(Exception):
@@ -316,6 +316,10 @@ class Tracker(Protocol):
         """One notice."""
         ...
 
+    def watch(self) -> Watch | None:
+        """What was last found out about Keyturn itself."""
+        ...
+
     def trail(self, subject: str) -> Iterator[AuditEntry]:
         """Every entry of the audit trail about one subject, oldest first."""
         ...
@@ -366,6 +370,10 @@ def _nobody_signed(_body: bytes, _signature: str) -> str | None:
     return None
 
 
+def _no_accounts(_organization: str) -> dict[str, str]:
+    return {}
+
+
 def one_after_another(*calls: Callable[[], Any]) -> tuple[Any, ...]:
     """Make several calls that do not depend on each other, here in order; gives their answers or the first error."""
     return tuple(call() for call in calls)
@@ -384,7 +392,8 @@ class Outside:
     Secrets Manager secret holds; it raises an OutsideError where that cannot be told. `at_once` makes calls that
     do not depend on each other, side by side where it can. `preview` has the checks of a rotation made that nobody
     has opened, by somebody who may look at Atlas and KMS. `signed_by(body, signature)` names the organization whose
-    webhook secret made the signature, None when none did.
+    webhook secret made the signature, None when none did. `dead_letters` counts the messages in each dead-letter
+    queue, by its name; `service_accounts(organization)` gives the client ids that Keyturn uses there, by their role.
     """
 
     now: Callable[[], datetime]
@@ -399,3 +408,5 @@ class Outside:
     roles: Callable[[str | None], Roles] = _no_roles
     legacy_user: Callable[[str], LegacyUser] = _no_legacy_user
     signed_by: Callable[[bytes, str], str | None] = _nobody_signed
+    dead_letters: Callable[[], dict[str, int]] = dict
+    service_accounts: Callable[[str], dict[str, str]] = _no_accounts

@@ -108,6 +108,17 @@ def show_deletion(outside: Outside, deletion_id: str) -> Shape:
     return deletion_shape(deletion)
 
 
+def show_watch(outside: Outside) -> Shape:
+    """What was found out about Keyturn itself; `changed_at` is null before the first look."""
+    seen = outside.tracker.watch()
+    return {
+        "changed_at": _time(seen.changed_at) if seen is not None else None,
+        "dead_letters": list(seen.filled) if seen is not None else [],
+        "expiring": list(seen.expiring) if seen is not None else [],
+        "unverified": list(seen.unverified) if seen is not None else [],
+    }
+
+
 def _project(outside: Outside, project: Project) -> Shape:
     rotation = (
         outside.tracker.rotation(project.project_id, project.open_rotation)
@@ -128,6 +139,8 @@ def project_shape(project: Project, rotation: Rotation | None) -> Shape:
         "key_since": _time(cycle_start(project)),
         "due_at": _time(due_at(project)),
         "valid": project.valid,
+        "access_key_id": project.access_key_id,
+        "access_key_seen_at": _time(project.access_key_seen_at),
         "open_rotation": project.open_rotation,
         "banner": banner(rotation) if rotation is not None else None,
         "not_covered_because": project.not_covered_because,

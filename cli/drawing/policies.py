@@ -4,7 +4,7 @@ from datetime import datetime
 
 from cli.pictures import Picture, pairs, said, stack
 from cli.shapes import Shape
-from cli.words import named
+from cli.words import named, plain
 
 
 def draw_policy(project: Shape, _now: datetime) -> Picture:
@@ -13,6 +13,13 @@ def draw_policy(project: Shape, _now: datetime) -> Picture:
     return stack(
         said(f"Policy of {named(project, 'name')}", "bold"), pairs((_option(k), _text(v)) for k, v in policy.items())
     )
+
+
+def draw_threshold(shape: Shape, _now: datetime) -> Picture:
+    """What became of the threshold of Atlas' alert, and what that alert does not see."""
+    before, after = shape["before_days"], shape["after_days"]
+    done = f"it came after {before} days before" if shape["changed"] else "it did so already"
+    return stack(said(f"Atlas' alert comes after {after} days; {done}.", "bold"), said(plain(shape["note"])))
 
 
 def _option(name: str) -> str:
