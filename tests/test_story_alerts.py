@@ -95,3 +95,27 @@ def test_what_is_taken_back_in_atlas_is_heard_within_minutes(tale):
     tale.wait(minutes=1)
 
     assert tale.project(tale.project_id)["quiet_until"] is None
+
+
+def test_dead_letters_and_expiring_secrets_are_told_and_shown(tale):
+    queue = tale.world.resources["SweepsDeadLetters"]
+    tale.world.aws.client("sqs").send_message(QueueUrl=queue["url"], MessageBody="{}")
+    tale.atlas.secrets_expire[tale.atlas.owner.client_id] = tale.now + timedelta(days=9)
+    tale.set_up.server.reader_roles.remove("Project Alerts Manager")
+    tale.wait(days=3)
+
+    seen = tale.get("/v1/watch")
+    assert seen["dead_letters"] == [queue["url"].rpartition("/")[2]]
+    assert [tale.atlas.owner.client_id in one for one in seen["expiring"]] == [True]
+    assert seen["unverified"] == []
+    for kind, told in (("dead_letters", 1), ("secret_expires", 2)):
+        assert len({one["attributes"]["notice_id"] for one in tale.heard(kind)}) == told
+    assert tale.runner.failures == []
+
+
+def test_a_reader_that_may_not_see_service_accounts_is_no_error(tale):
+    tale.set_up.server.reader_roles.remove("Organization Read Only")
+    tale.wait(days=2)
+
+    assert len(tale.get("/v1/watch")["unverified"]) == 2
+    assert tale.runner.failures == []

@@ -38,6 +38,7 @@ from chalicelib.domain.records import (
     RotationState,
     Strategy,
     Uncovered,
+    Watch,
 )
 from chalicelib.usecases.ports import Conflict, Due, PermanentError, TemporaryError
 
@@ -805,3 +806,16 @@ def test_the_trail_of_a_subject_is_read_oldest_first_and_holds_nothing_of_others
 
     assert list(tracker.trail("p1")) == [earlier, later]
     assert list(tracker.trail("nobody")) == []
+
+
+def test_what_was_found_out_about_keyturn_itself_is_one_record_with_a_version(tracker):
+    before = tracker.watch()
+    tracker.commit(Change(records=(Watch(changed_at=NOW, filled=("q",)),)))
+    seen = tracker.watch()
+    tracker.commit(Change(records=(replace(seen, filled=()),)))
+
+    assert before is None
+    assert (seen.filled, seen.version) == (("q",), 1)
+    with pytest.raises(Conflict):
+        tracker.commit(Change(records=(seen,)))
+    assert tracker.watch() == Watch(changed_at=NOW, version=2)
