@@ -33,7 +33,7 @@ from chalicelib.api_bodies import (
     RotationBody,
 )
 from chalicelib.api_door import Shape, answered, door
-from chalicelib.api_problems import Kind, problem, sign_out, unwell
+from chalicelib.api_problems import Kind, NotTaken, problem, sign_out, unwell
 from chalicelib.domain.arn import aws_region
 from chalicelib.domain.authorization import Role
 from chalicelib.domain.evidence_page import to_csv, to_html
@@ -324,7 +324,11 @@ _FORMS: dict[str, tuple[str, Callable[[Shape], str]]] = {
 @routes.route("/v1/webhooks/atlas", methods=["POST"])
 def post_webhook() -> Response:
     """Atlas tells of an alert: authorized by its signature alone, good for no more than a look."""
-    raw, signature = raw_body(), request_now().headers.get("x-mms-signature") or ""
+    signature = request_now().headers.get("x-mms-signature") or ""
+    try:
+        raw = raw_body()
+    except NotTaken:
+        return problem(Kind.UNSIGNED, "the body is not one that Atlas sends")
     if len(raw) > LARGEST_WEBHOOK or not signature or len(signature) > LONGEST_NAME:
         return problem(Kind.UNSIGNED, "the call is not signed, or too large to be one of Atlas'")
     try:

@@ -7,7 +7,7 @@ and a sleeper, and the AWS SDK's own environment (`AWS_ENDPOINT_URL`) and `ATLAS
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -36,6 +36,7 @@ class _World:
         self.now: Callable[[], datetime] = system_clock
         self.sleep: Callable[[float], None] = time.sleep
         self.around_atlas: Callable[[Atlas], Atlas] = lambda reader: reader
+        self.clients: Mapping[str, Any] = {}
         self.context: Any = None
         self.outside: Outside | None = None
         self.secrets: Any = None
@@ -51,15 +52,18 @@ def furnish(
     now: Callable[[], datetime] = system_clock,
     sleep: Callable[[float], None] = time.sleep,
     around_atlas: Callable[[Atlas], Atlas] | None = None,
+    clients: Mapping[str, Any] | None = None,
 ) -> None:
     """Forget everything built, take another clock and sleeper (of seconds); the environment is read anew.
 
-    `around_atlas` puts something around each Atlas reader: so a test shows what a blind one would do.
+    `around_atlas` puts something around each Atlas reader: so a test shows what a blind one would do. `clients` stand
+    in for those of AWS, by service: so a test asks another function without a network.
     """
     global _world  # noqa: PLW0603 - the warm Lambda's one world
     _world = _World()
     _world.now, _world.sleep = now, sleep
     _world.around_atlas = around_atlas or _world.around_atlas
+    _world.clients = clients or {}
     _client.cache_clear()
 
 
@@ -108,7 +112,8 @@ _building = RLock()
 def client(service: str, region: str | None = None) -> Any:  # noqa: ANN401 - boto3 ships no types
     """A boto3 client with timeouts that fit an invocation, made once."""
     with _building:
-        return _client(service, region)
+        stand_in = _world.clients.get(service)
+        return stand_in if stand_in is not None else _client(service, region)
 
 
 @lru_cache
