@@ -79,6 +79,14 @@ def hear(event: dict[str, Any], context: Any) -> Any:  # noqa: ANN401 - Lambda's
     return hear_asked(wiring.outside(context, cause=event.get("request_id")), event)
 
 
+@app.lambda_function()
+def adjust(event: dict[str, Any], context: Any) -> Any:  # noqa: ANN401 - Lambda's own shapes
+    """Set Atlas' own alert to our period."""
+    from chalicelib.usecases.adjust import adjust_asked
+
+    return adjust_asked(wiring.outside(context), event)
+
+
 @app.schedule("rate(1 hour)")
 def track(event: CloudWatchEvent) -> None:
     """Wake the keys that need a look and the rotations that overslept."""
@@ -117,6 +125,14 @@ def patrol(event: CloudWatchEvent) -> None:
     from chalicelib.usecases.patrol import patrol_keys
 
     metrics.add_metric("KeysPatrolled", "Count", patrol_keys(wiring.outside(event.context)))
+
+
+@app.schedule("rate(1 hour)")
+def watch(event: CloudWatchEvent) -> None:
+    """Watch over Keyturn itself: dead letters, and credentials that expire."""
+    from chalicelib.usecases.watch import watch_over_keyturn
+
+    metrics.add_metric("DeadLetters", "Count", watch_over_keyturn(wiring.outside(event.context)))
 
 
 @app.on_dynamodb_record(stream_arn=STREAM, batch_size=10, starting_position="TRIM_HORIZON")

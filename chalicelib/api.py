@@ -34,7 +34,7 @@ from chalicelib.api_bodies import (
     RotationBody,
 )
 from chalicelib.api_door import Shape, answered, door
-from chalicelib.api_problems import Kind, problem, request_id, sign_out, unwell
+from chalicelib.api_problems import Kind, NotTaken, problem, request_id, sign_out, unwell
 from chalicelib.domain.arn import aws_region
 from chalicelib.domain.authorization import Role
 from chalicelib.domain.evidence_page import to_csv, to_html
@@ -69,6 +69,12 @@ MOST_PACKS = 25
 def health() -> Shape:
     """Alive, and which version."""
     return {"status": "ok", "version": settings.VERSION}
+
+
+@door("GET", "/v1/watch", gives=api_shapes.Watch, role=Role.VIEWER)
+def get_watch() -> Shape:
+    """What Keyturn found out about itself: what piles up, what expires, what it may not look at."""
+    return show.show_watch(wiring.outside())
 
 
 @door("GET", "/v1/projects", gives=api_shapes.Projects, role=Role.VIEWER, asks=("cursor", "limit"))
@@ -152,6 +158,16 @@ def post_acknowledgement(project_id: str, body: AcknowledgementBody) -> Response
     until = in_utc("until", body.until)
     acknowledge(wiring.outside(), project_id, until=until, comment=body.comment, who=caller())
     return get_project(project_id)
+
+
+@door("POST", "/v1/projects/{project_id}/atlas-threshold", gives=api_shapes.AtlasThreshold, role=Role.OPERATOR)
+def post_threshold(project_id: str) -> Shape:
+    """Have Atlas' own alert come after the project's rotation period; what KMS rotates by itself Atlas never sees."""
+    said = wiring.adjust(project_id, caller())
+    refused, threshold = said["refused"], said["threshold"]
+    if threshold is None:
+        raise Refusal(No(refused["no"]), refused["text"])
+    return dict(threshold)
 
 
 @door(
@@ -364,7 +380,11 @@ _FORMS: dict[str, tuple[str, Callable[[Shape], str]]] = {
 @routes.route("/v1/webhooks/atlas", methods=["POST"])
 def post_webhook() -> Response:
     """Atlas tells of an alert: authorized by its signature alone, good for no more than a look."""
-    raw, signature = raw_body(), request_now().headers.get("x-mms-signature") or ""
+    signature = request_now().headers.get("x-mms-signature") or ""
+    try:
+        raw = raw_body()
+    except NotTaken:
+        return problem(Kind.UNSIGNED, "the body is not one that Atlas sends")
     if len(raw) > LARGEST_WEBHOOK or not signature or len(signature) > LONGEST_NAME:
         return problem(Kind.UNSIGNED, "the call is not signed, or too large to be one of Atlas'")
     try:

@@ -33,9 +33,12 @@ def request_now() -> Request:
 
 
 def raw_body() -> bytes:
-    """The body as it came."""
-    raw = request_now().raw_body
-    return raw if isinstance(raw, bytes) else raw.encode()
+    """The body as it came; raises NotTaken for one that is not in the base64 it claims, or no text at all."""
+    try:
+        raw = request_now().raw_body
+        return raw if isinstance(raw, bytes) else raw.encode()
+    except ValueError as error:
+        raise NotTaken(Kind.INVALID, "the body is not encoded as the request says") from error
 
 
 def check_limits(names: dict[str, str]) -> None:

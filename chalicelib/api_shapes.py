@@ -72,15 +72,40 @@ class Project(TypedDict):
     key_since: Time | None
     due_at: Time | None
     valid: Annotated[bool | None, Meta(description="Whether Atlas itself finds the settings valid.")]
+    access_key_id: Annotated[str | None, Meta(description="The IAM user's access key in the settings, no secret.")]
+    access_key_seen_at: Annotated[Time | None, Meta(description="Since when it was seen; its true age only IAM knows.")]
     open_rotation: str | None
     banner: Annotated[str | None, Meta(description="What people must know while a rotation deploys.")]
     not_covered_because: str | None
     covered: list[str]
     not_covered: list[NotCovered]
     drift: Annotated[list[str], Meta(description="What was changed from outside.")]
-    quiet_until: Time | None
+    quiet_until: Annotated[Time | None, Meta(description="Until when people asked for silence, here or in Atlas.")]
+    acknowledged_by: Annotated[str | None, Meta(description="Who did; `atlas: …` for an alert acknowledged there.")]
+    atlas_threshold_days: Annotated[
+        int | None, Meta(description="After how many days Atlas' own alert comes; null where there is none.")
+    ]
     policy: Policy
     policy_own: Annotated[list[str], Meta(description="The fields of the policy that were set for this project.")]
+
+
+class AtlasThreshold(TypedDict):
+    """What became of the threshold of Atlas' own alert."""
+
+    project_id: str
+    before_days: int
+    after_days: int
+    changed: bool
+    note: Annotated[str, Meta(description="What Atlas' alert does not see.")]
+
+
+class Watch(TypedDict):
+    """What Keyturn found out about itself."""
+
+    changed_at: Annotated[Time | None, Meta(description="When this was last otherwise; null before the first look.")]
+    dead_letters: Annotated[list[str], Meta(description="The dead-letter queues that are not empty.")]
+    expiring: Annotated[list[str], Meta(description="The secrets of service accounts that expire soon.")]
+    unverified: Annotated[list[str], Meta(description="What Keyturn may not look at.")]
 
 
 class Projects(TypedDict):

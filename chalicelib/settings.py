@@ -15,6 +15,8 @@ DEFAULTS: dict[str, str] = {
     "EVENT_BUS_NAME": "default",
     "PREVIEW_FUNCTION": "",
     "HEAR_FUNCTION": "",
+    "ADJUST_FUNCTION": "",
+    "DEAD_LETTER_QUEUES": "",
     "VIEWERS": "",
     "OPERATORS": "",
     "APPROVERS": "",
@@ -47,6 +49,11 @@ class Settings:
     def atlas_secrets(self) -> tuple[str, ...]:
         """The Secrets Manager ids, one per Atlas organization."""
         return tuple(part.strip() for part in self["ATLAS_SECRETS"].split(",") if part.strip())
+
+    @property
+    def dead_letter_queues(self) -> tuple[str, ...]:
+        """The addresses of the queues in which lies what could not be handled."""
+        return tuple(part.strip() for part in self["DEAD_LETTER_QUEUES"].split(",") if part.strip())
 
     def people(self, name: str) -> tuple[str, ...]:
         """The principals, or patterns of them, that a list names; of a list of nothing but commas, nobody's name."""

@@ -7,7 +7,7 @@ and a sleeper, and the AWS SDK's own environment (`AWS_ENDPOINT_URL`) and `ATLAS
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar, copy_context
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -37,6 +37,7 @@ class _World:
         self.now: Callable[[], datetime] = system_clock
         self.sleep: Callable[[float], None] = time.sleep
         self.around_atlas: Callable[[Atlas], Atlas] = lambda reader: reader
+        self.clients: Mapping[str, Any] = {}
         self.context: Any = None
         self.outside: Outside | None = None
         self.secrets: Any = None
@@ -52,15 +53,18 @@ def furnish(
     now: Callable[[], datetime] = system_clock,
     sleep: Callable[[float], None] = time.sleep,
     around_atlas: Callable[[Atlas], Atlas] | None = None,
+    clients: Mapping[str, Any] | None = None,
 ) -> None:
     """Forget everything built, take another clock and sleeper (of seconds); the environment is read anew.
 
-    `around_atlas` puts something around each Atlas reader: so a test shows what a blind one would do.
+    `around_atlas` puts something around each Atlas reader: so a test shows what a blind one would do. `clients` stand
+    in for those of AWS, by service: so a test asks another function without a network.
     """
     global _world  # noqa: PLW0603 - the warm Lambda's one world
     _world = _World()
     _world.now, _world.sleep = now, sleep
     _world.around_atlas = around_atlas or _world.around_atlas
+    _world.clients = clients or {}
     _client.cache_clear()
 
 
@@ -111,6 +115,8 @@ def _build() -> Outside:
         roles=_roles,
         legacy_user=_legacy_user,
         signed_by=_signed_by,
+        dead_letters=_dead_letters,
+        service_accounts=_service_accounts,
     )
 
 
@@ -121,7 +127,8 @@ _building = RLock()
 def client(service: str, region: str | None = None) -> Any:  # noqa: ANN401 - boto3 ships no types
     """A boto3 client with timeouts that fit an invocation, made once."""
     with _building:
-        return _client(service, region)
+        stand_in = _world.clients.get(service)
+        return stand_in if stand_in is not None else _client(service, region)
 
 
 class _Later:
@@ -264,6 +271,24 @@ def _caller(signed: Any, whose: str) -> str:  # noqa: ANN401 - boto3 ships no ty
 def _signed_by(body: bytes, signature: str) -> str | None:
     signers = (_secrets().get(name) for name in read_settings().atlas_secrets)
     return next((secret.organization for secret in signers if secret.has_signed(body, signature)), None)
+
+
+def _dead_letters() -> dict[str, int]:
+    from chalicelib.adapters.messages import DeadLetters
+
+    return DeadLetters(client("sqs"), read_settings().dead_letter_queues).count()
+
+
+def _service_accounts(organization: str) -> dict[str, str]:
+    secret = _secret_of(organization)
+    return {"reader": secret.reader.client_id, "owner": secret.owner.client_id}
+
+
+def adjust(project_id: str, who: str) -> dict[str, Any]:
+    """Have Atlas' alert set by the function that may speak to Atlas; gives what came of it."""
+    from chalicelib.adapters.functions import Functions
+
+    return Functions(client("lambda"), read_settings()).adjust(project_id, who)
 
 
 def hear(message: dict[str, str]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from cli.failures import Failure
 from cli.shapes import Shape
-from cli.standing import Standing, drift_text, standing
+from cli.standing import MINOR, Standing, drift_text, standing
 from cli.words import count, plain
 
 if TYPE_CHECKING:
@@ -27,6 +27,10 @@ _MENDS = {
     "grant_removed": "give Atlas' role kms:Encrypt, kms:Decrypt and kms:DescribeKey in the key's policy",
     "key_not_enabled": "enable the key in KMS at once",
     "project_gone": "its keys stay tracked; look for where the project went",
+    "access_key_old": "change the access key and rotate with `--credentials-secret`, or go over to a role",
+    "atlas_alert_late": "`keyturn threshold PROJECT` sets Atlas' alert to the project's period",
+    "atlas_alert_blind": "set the threshold of that alert higher in Atlas, or disable it there",
+    "alert_not_acknowledged": "acknowledge it in Atlas, or give the reader the role Project Alerts Manager",
 }
 
 
@@ -35,7 +39,7 @@ class Finding:
     """One check: what was found, and how to mend it where it is wrong."""
 
     check: str
-    verdict: Literal["ok", "look", "wrong", "not tried"]
+    verdict: Literal["ok", "look", "wrong", "not tried", "not verifiable"]
     found: str
     mend: str | None = None
     shuts_out: bool = False
@@ -70,7 +74,32 @@ def _inside(client: "Client", now: datetime, version: str) -> Iterator[Finding]:
         return
     yield Finding(check="access", verdict="ok", found="the signature is accepted")
     yield _version(health, version)
+    yield from _itself(client)
     yield from _fleet(client, now)
+
+
+def _itself(client: "Client") -> Iterator[Finding]:
+    """What Keyturn found out about itself."""
+    try:
+        watch = client.get("watch")
+    except Failure as failure:
+        yield Finding(check="watch", verdict="wrong", found=failure.text)
+        return
+    if watch["changed_at"] is None:
+        mend = "the function `watch` looks once an hour: see its log if this stays so"
+        yield Finding(check="watch", verdict="look", found="Keyturn has not looked at itself yet", mend=mend)
+        return
+    for queue in watch["dead_letters"]:
+        found = f"{plain(queue)} is not empty: messages lie there that could not be handled"
+        mend = "look into the functions' logs, mend the cause, then redrive the queue or purge it"
+        yield Finding(check="dead letters", verdict="wrong", found=found, mend=mend)
+    for secret in watch["expiring"]:
+        mend = "make a new secret in Atlas, put it into Secrets Manager, then delete the old one"
+        yield Finding(check="credentials of Atlas", verdict="look", found=plain(secret), mend=mend)
+    for unknown in watch["unverified"]:
+        yield Finding(check="not verifiable", verdict="not verifiable", found=plain(unknown))
+    if not watch["dead_letters"] and not watch["expiring"]:
+        yield Finding(check="watch", verdict="ok", found="no dead letters, and no credentials that expire soon")
 
 
 def _shut(check: str, failure: Failure) -> Finding:
@@ -124,9 +153,28 @@ def _fleet(client: "Client", now: datetime) -> Iterator[Finding]:
     if len(troubled) > _MOST_NAMED:
         more = count(len(troubled) - _MOST_NAMED, "project")
         yield Finding(check="projects", verdict="wrong", found=f"{more} more in trouble", mend="keyturn status")
+    yield from _minor(projects)
     if overdue:
         found = f"{count(len(overdue), 'project')} overdue"
         yield Finding(check="projects", verdict="look", found=found, mend="keyturn status names them")
+
+
+def _minor(projects: list[Shape]) -> Iterator[Finding]:
+    """What somebody should see to some day, and the age that nobody can know."""
+    for code in sorted(MINOR):
+        having = [plain(one["name"]) for one in projects if code in one["drift"]]
+        if having:
+            found = f"{drift_text(code)}: {_some(having)}"
+            yield Finding(check="outlook", verdict="look", found=found, mend=_MENDS[code])
+    legacy = [plain(one["name"]) for one in projects if one.get("access_key_id")]
+    if legacy:
+        found = f"how old the access keys of IAM users are, which Keyturn may not ask IAM: {_some(legacy)}"
+        yield Finding(check="not verifiable", verdict="not verifiable", found=found)
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(names[:_MOST_NAMED]) + more
 
 
 def _trouble(project: Shape) -> Finding:

@@ -12,7 +12,7 @@ from cli import VERSION
 from cli.desk import Desk, Sheet, Surroundings, open_desk, telling_failures
 
 ORDER = (
-    *("status", "projects", "project", "policy", "ack"),
+    *("status", "projects", "project", "policy", "ack", "threshold"),
     *("rotate", "rotations", "rotation", "rollback", "cancel"),
     *("keys", "key", "attest", "delete", "approve", "calloff", "deletion"),
     *("evidence", "verify", "rehearse", "health", "doctor"),

@@ -18,8 +18,15 @@ DRIFTS = {
     "grant_removed": "the key's policy does not let Atlas' role use it any more",
     "key_not_enabled": "its key is not enabled in KMS",
     "project_gone": "it is gone from its Atlas organization",
+    "access_key_old": "it encrypts with an IAM user's access key that is 90 days old or more",
+    "atlas_alert_late": "Atlas' own alert comes much later than the rotation is due",
+    "atlas_alert_blind": "Atlas' own alert does not see that KMS renews the key, and is raised for nothing",
+    "alert_not_acknowledged": "Atlas' alert is still open after a rotation, and Keyturn may not acknowledge it",
 }
 """What each code of a drift means."""
+
+MINOR = frozenset({"access_key_old", "atlas_alert_late", "atlas_alert_blind", "alert_not_acknowledged"})
+"""What somebody should see to some day, and what endangers nothing."""
 
 
 class Standing(IntEnum):
@@ -41,7 +48,7 @@ class Standing(IntEnum):
 
 def standing(project: Shape, now: datetime) -> Standing:
     """How a project stands now."""
-    if project.get("drift") or project.get("valid") is False:
+    if not MINOR.issuperset(project.get("drift") or ()) or project.get("valid") is False:
         return Standing.TROUBLE
     if project.get("banner"):
         return Standing.DEPLOYING

@@ -2,7 +2,7 @@
 
 Those named in FINDS_WORK find their work in the table's time index and nowhere else. A firing
 that would find nothing there is left out, which is what lets a virtual year pass in seconds; once a day they run
-all the same.
+all the same. So does watch, which in the stack looks every hour.
 """
 
 import re
@@ -19,6 +19,7 @@ FINDS_WORK: Mapping[str, frozenset[str]] = {
     "track": frozenset({"sweep", "rotation"}),
     "retire": frozenset({"deletion"}),
     "relay": frozenset({"notice"}),
+    "watch": frozenset(),
 }
 """Per function the kinds in the time index that it looks for; a function that is not named always has work."""
 

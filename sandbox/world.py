@@ -26,7 +26,8 @@ START = datetime(2027, 1, 4, 6, tzinfo=UTC)
 """When a pretend world begins, unless somebody says otherwise."""
 
 WEBHOOK_SECRET = "pretend-webhook-secret"  # noqa: S105 - of a pretend Atlas
-_PREVIEW, _HEAR = "keyturn-preview", "keyturn-hear"
+_PREVIEW, _HEAR, _ADJUST = "keyturn-preview", "keyturn-hear", "keyturn-adjust"
+_DEAD_LETTERS = ("RotationsDeadLetters", "SweepsDeadLetters", "AsyncDeadLetters")
 _ASKED_SECONDS = 20.0
 _EVERYTHING: dict[str, object] = {
     "Version": "2012-10-17",
@@ -129,6 +130,7 @@ class World:
             self.aws.kms.on_api_call = self.progress.kms_calls.append
             self.aws.functions[_PREVIEW] = _asked(hall.preview, _PREVIEW)
             self.aws.functions[_HEAR] = _asked(hall.hear, _HEAR)
+            self.aws.functions[_ADJUST] = _asked(hall.adjust, _ADJUST)
             self.stack = stack.pop_all()
         return self
 
@@ -191,6 +193,8 @@ class World:
             "EVENT_BUS_NAME": self.resources["EventBus"]["name"],
             "PREVIEW_FUNCTION": _PREVIEW,
             "HEAR_FUNCTION": _HEAR,
+            "ADJUST_FUNCTION": _ADJUST,
+            "DEAD_LETTER_QUEUES": ",".join(self.resources[name]["url"] for name in _DEAD_LETTERS),
         }
 
 

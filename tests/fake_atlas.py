@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.observed import (
+    AlertThreshold,
+    AtlasAlert,
     AtlasProject,
     AtlasRole,
     BackupSchedule,
@@ -26,6 +28,10 @@ ORGANIZATION = "a0123456789abcdef0123456"
 PROJECT = "b0123456789abcdef0123456"
 ROLE_ID = "c0123456789abcdef0123456"
 ROLE_ARN = "arn:aws:iam::111122223333:role/atlas"
+READER = "mdb_sa_id_reader"
+"""The client id of the reader's service account."""
+CONFIGURATION = "e" * 24
+ACKNOWLEDGED_BY = "somebody@example.com"
 USER_ARN = "arn:aws:iam::111122223333:user/atlas"
 ACCESS_KEY_ID = "AKIA0123456789012345"
 CREDENTIALS = "keyturn/atlas-user"
@@ -111,6 +117,11 @@ def an_event(number: int = 1, **changes: object) -> ProjectEvent:
     return replace(ProjectEvent(event_id=f"{number:024x}", type=kind, at=NOON, cluster=None), **changes)
 
 
+def an_alert(number: int = 1, **changes: object) -> AtlasAlert:
+    """An alert about the age of the key, raised at noon, that nobody acknowledged."""
+    return replace(AtlasAlert(alert_id=f"{number:024x}", opened_at=NOON), **changes)
+
+
 @dataclass(kw_only=True)
 class FakeProject:
     """Everything that this Atlas knows about one project; tests change it as they like."""
@@ -124,6 +135,8 @@ class FakeProject:
     sharded: dict[str, list[Snapshot]] = field(default_factory=dict)
     schedules: dict[str, BackupSchedule] = field(default_factory=dict)
     threshold: int | None = 90
+    more_thresholds: list[AlertThreshold] = field(default_factory=list)
+    alerts: list[AtlasAlert] = field(default_factory=list)
     endpoints: list[PrivateEndpoint] = field(default_factory=list)
     restores: dict[str, list[RestoreJob]] = field(default_factory=dict)
     exports: dict[str, list[ExportJob]] = field(default_factory=dict)
@@ -161,6 +174,7 @@ class FakeAtlas:
         self.effect_after = self.shown_after = timedelta(0)
         self.applied: list[tuple[str, str | None]] = []
         self.credentials = {CREDENTIALS: LegacyUser(access_key_id=ACCESS_KEY_ID, arn=USER_ARN)}
+        self.expiries: dict[str, tuple[datetime, ...]] = {}
         self._now = now
         self._date: datetime | None = None
         self._failures: list[_Failure] = []
@@ -250,7 +264,42 @@ class FakeAtlas:
 
     def alert_threshold_days(self, project_id: str) -> int | None:
         self._begin("alert_threshold_days", project_id)
-        return self._project(project_id, f"GET /groups/{project_id}/alertConfigs").threshold
+        return min((one.days for one in self._thresholds(project_id)), default=None)
+
+    def alert_thresholds(self, project_id: str) -> tuple[AlertThreshold, ...]:
+        self._begin("alert_thresholds", project_id)
+        return self._thresholds(project_id)
+
+    def _thresholds(self, project_id: str) -> tuple[AlertThreshold, ...]:
+        project = self._project(project_id, f"GET /groups/{project_id}/alertConfigs")
+        usual = () if project.threshold is None else ((CONFIGURATION, project.threshold),)
+        ours = tuple(AlertThreshold(configuration_id=name, days=days) for name, days in usual)
+        return (*ours, *project.more_thresholds)
+
+    def set_alert_threshold(self, project_id: str, configuration_id: str, days: int) -> None:
+        self._begin("set_alert_threshold", project_id, configuration_id, str(days))
+        project = self._project(project_id, f"GET /groups/{project_id}/alertConfigs/{configuration_id}")
+        project.threshold = days
+
+    def open_alerts(self, project_id: str) -> tuple[AtlasAlert, ...]:
+        self._begin("open_alerts", project_id)
+        return tuple(self._project(project_id, f"GET /groups/{project_id}/alerts").alerts)
+
+    def acknowledge_alert(self, project_id: str, alert_id: str, *, until: datetime, comment: str) -> None:
+        self._begin("acknowledge_alert", project_id, alert_id)
+        call = f"PATCH /groups/{project_id}/alerts/{alert_id}"
+        project = self._project(project_id, call)
+        if alert_id not in {alert.alert_id for alert in project.alerts}:
+            raise NotFound(f"{call}: no such alert", call=call, code="ALERT_NOT_FOUND")
+        said = {"acknowledged_until": until, "acknowledged_by": ACKNOWLEDGED_BY, "comment": comment}
+        project.alerts = [replace(one, **said) if one.alert_id == alert_id else one for one in project.alerts]
+
+    def secret_expiries(self, client_id: str) -> tuple[datetime, ...]:
+        self._begin("secret_expiries", client_id)
+        call = f"GET /orgs/{self.organization}/serviceAccounts/{client_id}"
+        if client_id not in self.expiries:
+            raise NotFound(f"{call}: no such account", call=call, code="SERVICE_ACCOUNT_NOT_FOUND")
+        return self.expiries[client_id]
 
     def latest_date(self) -> datetime | None:
         return self._date

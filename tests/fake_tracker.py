@@ -14,6 +14,7 @@ import msgspec
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.chain import Head, Link, Trail, extend, outgrown
 from chalicelib.domain.records import (
+    WATCH,
     AuditEntry,
     Change,
     Deletion,
@@ -25,6 +26,7 @@ from chalicelib.domain.records import (
     Proof,
     Record,
     Rotation,
+    Watch,
 )
 from chalicelib.usecases.ports import Conflict, Due, OutsideError, Page, PermanentError
 
@@ -105,6 +107,9 @@ class FakeTracker:
 
     def notice(self, notice_id: str) -> Notice | None:
         return self._get("Notice", notice_id)
+
+    def watch(self) -> Watch | None:
+        return self._get("Watch", WATCH)
 
     def trail(self, subject: str) -> Trail:
         self._maybe_fail()
@@ -210,6 +215,8 @@ def _spoken_name(record: Record | Notice) -> tuple[str, ...]:  # noqa: PLR0911 -
             return (record.notice_id,)
         case Desk():
             return (record.group,)
+        case Watch():
+            return (record.name,)
         case Fleet():
             return ()
 

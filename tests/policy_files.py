@@ -32,6 +32,7 @@ BESIDES = (
     "dynamodb:ListStreams",
 )
 TAKES = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+LEAVES = ("sqs:SendMessage", "AsyncDeadLetters")
 """What Lambda itself does with a function's role."""
 
 
@@ -79,7 +80,8 @@ def powers(name: str) -> set[str]:
     """What a function's policy allows beside what Lambda does in its name, as CALLS says it."""
     found = set()
     for action, resource in allowed(POLICIES[name]):
-        lambdas_own = action.startswith(BESIDES) or action in TAKES or resource == "AsyncDeadLetters"
+        takes = action in TAKES and not resource.endswith("DeadLetters")
+        lambdas_own = action.startswith(BESIDES) or takes or (action, resource) == LEAVES
         if not lambdas_own:
             by_resource = action.startswith(("dynamodb:", "sqs:", "sns:", "lambda:"))
             found.add(f"{action} {resource}" if by_resource else action)

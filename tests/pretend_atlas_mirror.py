@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from atlas_stand_in import Pace
-from fake_atlas import ACCESS_KEY_ID, NOON, ORGANIZATION, ROLE_ARN, USER_ARN, FakeAtlas
+from fake_atlas import ACCESS_KEY_ID, CONFIGURATION, NOON, ORGANIZATION, ROLE_ARN, USER_ARN, FakeAtlas
 
 from chalicelib.adapters.atlas import AtlasKeySwapper, AtlasReader
 from chalicelib.adapters.atlas_http import AtlasHttp
@@ -12,7 +12,7 @@ from chalicelib.adapters.atlas_token import Credentials
 from chalicelib.domain.arn import atlas_region, parse_key_arn
 from chalicelib.usecases.ports import PermanentError
 from sandbox.atlas import AccessKey, AtlasWorld, CopySetting, Habits
-from sandbox.atlas.alert_model import AlertConfig
+from sandbox.atlas.alert_model import Alert, AlertConfig
 from sandbox.atlas.cmk import Cmk, KmsSettings, PrivateEndpoint, Role
 from sandbox.atlas.jobs_model import ExportJob, RestoreJob
 from sandbox.atlas.model import Cluster, Project, ProjectEvent
@@ -88,6 +88,8 @@ class Mirrored:
     def _build(self):
         if not self._built:
             self._built = True
+            for client_id, dates in self.fake.expiries.items():
+                (self._server.world.secrets_expire[client_id],) = dates
             for project_id, fake in self.fake.world.items():
                 build_project(self._server.world, self._kms, project_id, fake)
 
@@ -109,6 +111,9 @@ def build_project(world: AtlasWorld, kms, project_id, fake):
     if shown.valid is None:
         world.ground.habits = Habits(shows_valid=False)
     project.alert_configs = build_alerts(fake.threshold)
+    if fake.alerts:
+        project.key_since = NOON - (fake.threshold + 1) * 24 * HOUR
+        project.alerts = {one.alert_id: build_alert(one) for one in fake.alerts}
     project.events = [
         ProjectEvent(event_id=one.event_id, at=one.at, kind=one.type, cluster=one.cluster) for one in fake.events
     ]
@@ -134,8 +139,20 @@ def build_settings(shown):
 def build_alerts(days):
     if days is None:
         return {}
-    config = AlertConfig(config_id="e" * 24, days=days, enabled=True, created_at=NOON, updated_at=NOON)
+    config = AlertConfig(config_id=CONFIGURATION, days=days, enabled=True, created_at=NOON, updated_at=NOON)
     return {config.config_id: config}
+
+
+def build_alert(shown):
+    return Alert(
+        alert_id=shown.alert_id,
+        config_id=CONFIGURATION,
+        kind="AWS_ENCRYPTION_KEY_NEEDS_ROTATION",
+        opened_at=shown.opened_at,
+        updated_at=shown.opened_at,
+        acknowledged_until=shown.acknowledged_until,
+        comment=shown.comment,
+    )
 
 
 def build_cluster(fake, project_id, cluster, *, deleted):

@@ -46,6 +46,7 @@ def ids_of(sandbox, project, cluster):
     known, of_cluster = sandbox.world.projects[project], sandbox.world.ground.cluster(project, cluster)
     return {
         "orgId": sandbox.world.organization.organization_id,
+        "clientId": sandbox.world.reader.client_id,
         "groupId": project,
         "endpointSetId": "events",
         "cloudProvider": "AWS",

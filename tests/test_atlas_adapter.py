@@ -351,3 +351,68 @@ def test_a_swap_is_sent_once_whatever_becomes_of_its_answer(atlas, owner, pace, 
 
 def test_calls_have_time_limits():
     assert 0 < CONNECT_SECONDS < READ_SECONDS <= 60
+
+
+CONFIGURATION = f"{GROUP}/alertConfigs/{'e' * 24}"
+SHOWN = {
+    "id": "e" * 24,
+    "eventTypeName": "AWS_ENCRYPTION_KEY_NEEDS_ROTATION",
+    "enabled": True,
+    "severityOverride": "WARNING",
+    "matchers": [{"fieldName": "x", "operator": "EQUALS", "value": "y"}],
+    "notifications": [
+        {"typeName": "PAGER_DUTY", "notifierId": "d" * 24, "serviceKey": "****1234", "delayMin": 0},
+        {"typeName": "GROUP", "emailEnabled": True, "roles": ["GROUP_OWNER"]},
+    ],
+    "threshold": {"operator": "GREATER_THAN", "threshold": 2160, "units": "HOURS"},
+    "somethingNew": {"kept": [1, 2.5, None]},
+}
+
+
+def test_a_threshold_is_changed_by_sending_back_all_that_atlas_showed_but_what_it_hides(atlas, reader):
+    atlas.on(CONFIGURATION, Reply(body=SHOWN))
+    atlas.on(CONFIGURATION, Reply(body={}), method="PUT")
+
+    reader.set_alert_threshold(PROJECT, "e" * 24, 365)
+
+    sent = json.loads(atlas.requests(CONFIGURATION, "PUT")[0].body)
+    assert sent["threshold"] == {"operator": "GREATER_THAN", "threshold": 365, "units": "DAYS"}
+    assert sent["notifications"][0] == {"typeName": "PAGER_DUTY", "notifierId": "d" * 24, "delayMin": 0}
+    assert {**sent, "threshold": 0, "notifications": 0} == {**SHOWN, "threshold": 0, "notifications": 0}
+    assert sent["notifications"][1] == SHOWN["notifications"][1]
+
+
+def test_a_configuration_without_a_threshold_is_not_sent_back(atlas, reader):
+    atlas.on(CONFIGURATION, Reply(body={"id": "e" * 24}))
+
+    with pytest.raises(PermanentError) as problem:
+        reader.set_alert_threshold(PROJECT, "e" * 24, 365)
+
+    assert problem.value.code == "unknown_shape"
+    assert not atlas.requests(CONFIGURATION, "PUT")
+
+
+def test_what_people_write_to_an_acknowledgement_is_one_printable_line(atlas, reader):
+    row = {
+        "id": "1" * 24,
+        "eventTypeName": "AWS_ENCRYPTION_KEY_NEEDS_ROTATION",
+        "created": "2026-03-01T12:00:00Z",
+        "acknowledgedUntil": "2026-04-01T12:00:00Z",
+        "acknowledgingUsername": "ada\nforged: yes",
+        "acknowledgementComment": "first\x1b[31m\r\nsecond" + "x" * 300,
+    }
+    atlas.on(f"{GROUP}/alerts", Reply(body=a_page([row])))
+
+    (alert,) = reader.open_alerts(PROJECT)
+
+    assert alert.acknowledged_by == "ada forged: yes"
+    assert alert.comment.startswith("first [31m second")
+    assert len(alert.comment) == 200
+
+
+@pytest.mark.parametrize("change", [{"eventTypeName": "NO_PRIMARY"}, {"resolved": "2026-03-02T12:00:00Z"}])
+def test_alerts_about_other_things_and_closed_ones_are_left_out(atlas, reader, change):
+    row = {"id": "1" * 24, "eventTypeName": "AWS_ENCRYPTION_KEY_NEEDS_ROTATION", "created": "2026-03-01T12:00:00Z"}
+    atlas.on(f"{GROUP}/alerts", Reply(body=a_page([row | change])))
+
+    assert reader.open_alerts(PROJECT) == ()

@@ -9,10 +9,13 @@ from datetime import timedelta
 import pytest
 from fake_atlas import (
     ACCESS_KEY_ID,
+    ACKNOWLEDGED_BY,
+    CONFIGURATION,
     CREDENTIALS,
     NOON,
     ORGANIZATION,
     PROJECT,
+    READER,
     ROLE_ARN,
     ROLE_ID,
     FakeAtlas,
@@ -21,6 +24,7 @@ from fake_atlas import (
     a_restore,
     a_role,
     a_snapshot,
+    an_alert,
     an_event,
     an_export,
     legacy_settings,
@@ -29,6 +33,7 @@ from fake_atlas import (
 from pretend_atlas_mirror import EasyKms, Mirrored
 
 from chalicelib.domain.observed import (
+    AlertThreshold,
     AtlasProject,
     BackupSchedule,
     CopySetting,
@@ -199,12 +204,63 @@ def test_it_shows_after_how_many_days_atlas_nags(side, days):
     side.fake.add(threshold=days)
 
     assert side.atlas.alert_threshold_days(PROJECT) == days
+    shown = [AlertThreshold(configuration_id=CONFIGURATION, days=days)] if days else []
+    assert list(side.atlas.alert_thresholds(PROJECT)) == shown
+
+
+def test_the_days_after_which_atlas_nags_can_be_set(side):
+    side.fake.add(threshold=90)
+
+    side.atlas.set_alert_threshold(PROJECT, CONFIGURATION, 120)
+
+    assert side.atlas.alert_threshold_days(PROJECT) == 120
+
+
+@pytest.mark.parametrize("until", [None, NOON + timedelta(days=3)])
+def test_it_shows_the_alerts_that_are_not_closed_and_who_acknowledged_them(side, until):
+    who = {"acknowledged_until": until, "acknowledged_by": ACKNOWLEDGED_BY, "comment": "in May"} if until else {}
+    side.fake.add(alerts=[an_alert(**who)])
+
+    assert list(side.atlas.open_alerts(PROJECT)) == [an_alert(**who)]
+
+
+def test_an_alert_can_be_acknowledged_until_a_second(side):
+    side.fake.add(alerts=[an_alert()])
+    until = NOON + timedelta(days=90)
+
+    side.atlas.acknowledge_alert(PROJECT, an_alert().alert_id, until=until, comment="rotated")
+
+    (alert,) = side.atlas.open_alerts(PROJECT)
+    assert (alert.acknowledged_until, alert.acknowledged_by, alert.comment) == (until, ACKNOWLEDGED_BY, "rotated")
+
+
+def test_an_alert_that_is_not_there_cannot_be_acknowledged(side):
+    side.fake.add()
+
+    with pytest.raises(NotFound) as problem:
+        side.atlas.acknowledge_alert(PROJECT, "9" * 24, until=NOON, comment="")
+
+    assert problem.value.code == "ALERT_NOT_FOUND"
+
+
+def test_it_shows_when_the_secrets_of_a_service_account_expire(side):
+    side.fake.expiries[READER] = (NOON + timedelta(days=20),)
+
+    assert side.atlas.secret_expiries(READER) == (NOON + timedelta(days=20),)
+
+
+def test_a_service_account_that_is_not_there_is_not_found(side):
+    with pytest.raises(NotFound) as problem:
+        side.atlas.secret_expiries("mdb_sa_id_nobody")
+
+    assert problem.value.call == f"GET /orgs/{ORGANIZATION}/serviceAccounts/mdb_sa_id_nobody"
 
 
 READS = {
     "encryptionAtRest": lambda atlas: atlas.settings(PROJECT),
     "cloudProviderAccess": lambda atlas: atlas.roles(PROJECT),
     "clusters": lambda atlas: list(atlas.clusters(PROJECT, deleted_too=True)),
+    "alerts": lambda atlas: atlas.open_alerts(PROJECT),
     "alertConfigs": lambda atlas: atlas.alert_threshold_days(PROJECT),
     "clusters/main/backup/snapshots": lambda atlas: list(atlas.snapshots(PROJECT, "main")),
     "clusters/main/backup/snapshots/shardedClusters": lambda atlas: list(atlas.sharded_snapshots(PROJECT, "main")),

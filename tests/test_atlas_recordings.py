@@ -173,6 +173,20 @@ def test_a_recorded_first_page_alone_is_not_taken_for_the_whole(atlas, reader, n
         reader.alert_threshold_days(*ids_in(recording["path"]))
 
 
+@pytest.mark.parametrize("name", recorded("listGroupAlerts", "acknowledgeGroupAlert"))
+def test_recorded_alerts_are_understood_as_if_they_were_about_a_key(atlas, reader, name):
+    body = deepcopy(RECORDINGS[name]["body"])
+    rows = body.get("results") or [body]
+    about_a_key = [{**row, "eventTypeName": "AWS_ENCRYPTION_KEY_NEEDS_ROTATION"} for row in rows]
+    atlas.on(f"/groups/{PROJECT}/alerts", Reply(body={"links": [], "results": about_a_key}))
+
+    alerts = reader.open_alerts(PROJECT)
+
+    shown = [row for row in rows if "resolved" not in row]
+    assert [alert.alert_id for alert in alerts] == [row["id"] for row in shown]
+    assert [alert.acknowledged_by for alert in alerts] == [row.get("acknowledgingUsername") for row in shown]
+
+
 @pytest.mark.parametrize("name", recorded(good=False))
 def test_a_recorded_error_is_named_by_its_code(atlas, reader, name):
     recording = RECORDINGS[name]
@@ -186,6 +200,6 @@ def test_a_recorded_error_is_named_by_its_code(atlas, reader, name):
 
 
 def test_every_operation_in_use_that_was_recorded_is_replayed_here():
-    in_use = {*LISTS, *SINGLES, "listGroupAlertConfigs", "listGroupEvents"}
+    in_use = {*LISTS, *SINGLES, "listGroupAlertConfigs", "listGroupAlerts", "listGroupEvents"}
 
     assert in_use <= {recording["operationId"] for recording in RECORDINGS.values()}

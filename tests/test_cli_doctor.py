@@ -8,10 +8,10 @@ from email.utils import format_datetime
 import pytest
 from fake_api import NOW, call, in_days, open_api, page, project
 
-from chalicelib.domain import discovery
+from chalicelib.domain import acknowledgement, discovery, outlook
 from cli import VERSION
 from cli.examination import _MENDS
-from cli.standing import DRIFTS
+from cli.standing import DRIFTS, MINOR
 
 HEALTH = "GET /v1/health"
 
@@ -22,11 +22,15 @@ def desk():
         yield opened
 
 
-def well(api, *, skew=0, version=VERSION, projects=()):
+WATCHED = {"changed_at": "2027-03-01T09:00:00Z", "dead_letters": [], "expiring": [], "unverified": []}
+
+
+def well(api, *, skew=0, version=VERSION, projects=(), **watched):
     """An API that keeps out who does not sign, and answers who does."""
     date = {"Date": format_datetime(NOW - timedelta(seconds=skew), usegmt=True)}
     api.on(HEALTH, {"message": "Missing Authentication Token"}, status=403, headers=date)
     api.on(HEALTH, {"status": "ok", "version": version})
+    api.on("GET /v1/watch", WATCHED | watched)
     api.on("GET /v1/projects", page(*(projects or [project()])))
 
 
@@ -51,7 +55,7 @@ def test_each_thing_is_looked_at_on_its_own(desk):
 
     verdicts = {check: verdict for check, (verdict, _, _) in seen.items()}
     assert verdicts == dict.fromkeys(
-        ("endpoint", "door", "clock", "credentials", "access", "version", "projects"), "ok"
+        ("endpoint", "door", "clock", "credentials", "access", "version", "watch", "projects"), "ok"
     )
 
 
@@ -147,8 +151,54 @@ def test_where_nobody_listens_nothing_else_is_tried():
     assert list(found(told)) == ["endpoint"]
 
 
+def test_dead_letters_are_wrong_and_expiring_secrets_worth_a_look(desk):
+    well(desk.api, dead_letters=["keyturn-SweepsDeadLetters"], expiring=["a secret of mdb_sa_id_1: 2027-03-09"])
+
+    told = desk.keyturn("doctor", "--json")
+
+    seen = found(told)
+    assert told.exit_code == 1
+    assert seen["dead letters"][:2] == (
+        "wrong",
+        "keyturn-SweepsDeadLetters is not empty: messages lie there that could not be handled",
+    )
+    assert seen["credentials of Atlas"][:2] == ("look", "a secret of mdb_sa_id_1: 2027-03-09")
+    assert "watch" not in seen
+
+
+def test_what_nobody_may_look_at_is_said_and_is_not_wrong(desk):
+    well(desk.api, unverified=["when the secret of mdb_sa_id_1 expires"])
+
+    told = desk.keyturn("doctor")
+
+    assert told.exit_code == 0
+    assert "when the secret of mdb_sa_id_1 expires" in told.stdout
+
+
+def test_a_keyturn_that_never_looked_at_itself_is_worth_a_look(desk):
+    well(desk.api, changed_at=None)
+
+    assert found(desk.keyturn("doctor", "--json"))["watch"][0] == "look"
+
+
+def test_what_endangers_nothing_is_worth_a_look_with_its_projects(desk):
+    late = [project(name=f"p{n}", drift=("atlas_alert_late",)) for n in range(12)]
+    well(desk.api, projects=[*late, project(name="old", access_key_id="AKIA0", drift=("access_key_old",))])
+
+    told = desk.keyturn("doctor", "--json")
+
+    outlook = [one for one in json.loads(told.stdout)["checks"] if one["check"] == "outlook"]
+    assert told.exit_code == 0
+    assert [one["verdict"] for one in outlook] == ["look", "look"]
+    assert outlook[1]["found"].endswith("p8, p9 and 2 more")
+    assert "keyturn threshold" in outlook[1]["mend"]
+    assert found(told)["not verifiable"][1].endswith("Keyturn may not ask IAM: old")
+
+
 def test_every_drift_that_discovery_tells_has_words_and_a_remedy():
-    written = (discovery.PROJECT_GONE, discovery.KEY_INVALID)
+    minor = (outlook.ACCESS_KEY_OLD, outlook.ALERT_LATE, outlook.ALERT_BLIND, acknowledgement.NOT_ACKNOWLEDGED)
+    written = (discovery.PROJECT_GONE, discovery.KEY_INVALID, *minor)
 
     assert set(DRIFTS) == set(_MENDS)
     assert set(written) <= set(DRIFTS)
+    assert set(minor) == MINOR

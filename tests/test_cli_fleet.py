@@ -184,3 +184,18 @@ def test_a_changed_key_is_the_one_shown(desk):
     desk.api.on(f"{STATUS}/{PROJECT}", project(key=NEW))
 
     assert str(NEW) in desk.keyturn("project", PROJECT).stdout
+
+
+def test_the_alert_of_atlas_is_set_and_its_blindness_named(desk):
+    said = {"project_id": PROJECT, "before_days": 90, "after_days": 120, "changed": True, "note": "Atlas knows nothing"}
+    desk.api.on(f"POST /v1/projects/{PROJECT}/atlas-threshold", said)
+
+    told = desk.keyturn("threshold", PROJECT)
+
+    assert told.exit_code == 0
+    assert "comes after 120 days; it came after 90 days before" in told.stdout
+    assert "Atlas knows nothing" in told.stdout
+
+
+def test_the_help_of_threshold_names_what_atlas_does_not_see(desk):
+    assert "kms-automatic" in desk.keyturn("threshold", "--help").stdout

@@ -241,3 +241,34 @@ def test_in_the_pretend_aws_a_function_that_is_not_there_is_refused(pretend):
         Functions(pretend.client, {"PREVIEW_FUNCTION": "nobody"}).preview(PROJECT, REQUEST)
 
     assert caught.value.code == "ResourceNotFoundException"
+
+
+ADJUST = PREVIEW.replace("preview", "adjust")
+THRESHOLD = {"project_id": PROJECT, "before_days": 90, "after_days": 120, "changed": True, "note": "n"}
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"threshold": THRESHOLD}, {"threshold": THRESHOLD, "refused": None}),
+        (
+            {"refused": {"no": "conflict", "text": "t"}},
+            {"threshold": None, "refused": {"no": "conflict", "text": "t"}},
+        ),
+    ],
+)
+def test_what_became_of_a_threshold_comes_back_whole(lambda_api, said, expected):
+    client, stubber = lambda_api
+    message = json.dumps({"project_id": PROJECT, "who": "alice"}).encode()
+    stubber.add_response("invoke", answer(said), {"FunctionName": ADJUST, "Payload": message})
+
+    assert Functions(client, {"ADJUST_FUNCTION": ADJUST}).adjust(PROJECT, "alice") == expected
+
+
+@pytest.mark.parametrize("said", [{"threshold": {"project_id": PROJECT}}, [], "done"])
+def test_an_answer_about_a_threshold_that_is_none_may_come_later(lambda_api, said):
+    client, stubber = lambda_api
+    stubber.add_response("invoke", answer(said))
+
+    with pytest.raises(TemporaryError):
+        Functions(client, {"ADJUST_FUNCTION": ADJUST}).adjust(PROJECT, "alice")

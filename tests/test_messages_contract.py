@@ -10,7 +10,7 @@ from botocore.stub import ANY, Stubber
 from fake_messages import FakeMessages
 from jsonschema import Draft202012Validator
 
-from chalicelib.adapters.messages import Addresses, AwsMessages
+from chalicelib.adapters.messages import Addresses, AwsMessages, DeadLetters
 from chalicelib.adapters.messages_shapes import detail, message, subject
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.records import Channel, Notice, NoticeKind
@@ -326,3 +326,26 @@ def test_a_queue_that_is_gone_is_a_permanent_error(aws, addresses):
 
     with pytest.raises(PermanentError, match="sqs:SendMessage"):
         AwsMessages(aws.client("sns"), aws.client("sqs"), aws.client("events"), lost).wake_sweep(ARN)
+
+
+def test_what_lies_in_the_dead_letter_queues_is_counted_and_left_there(aws, stack):
+    urls = tuple(stack[name]["url"] for name in ("SweepsDeadLetters", "AsyncDeadLetters"))
+    sqs = aws.client("sqs")
+    sqs.purge_queue(QueueUrl=urls[0])
+    for _ in range(2):
+        sqs.send_message(QueueUrl=urls[0], MessageBody="{}")
+    letters = DeadLetters(sqs, urls)
+
+    twice = [letters.count() for _ in range(2)]
+
+    full, empty = (url.rpartition("/")[2] for url in urls)
+    assert twice == [{full: 2, empty: 0}] * 2
+
+
+def test_a_dead_letter_queue_that_may_not_be_seen_is_an_error_of_ours(aws):
+    letters = DeadLetters(aws.client("sqs"), (f"{aws.address}/123456789012/nobodys",))
+
+    with pytest.raises(PermanentError) as problem:
+        letters.count()
+
+    assert problem.value.call == "sqs:GetQueueAttributes"

@@ -25,6 +25,8 @@ RESOURCES = TEMPLATE["Resources"]
 
 TRIGGERS = {"schedule", "on_sqs_message", "on_dynamodb_record", "on_cw_event", "lambda_function"}
 CONTRACT = {
+    "adjust",
+    "watch",
     "discover",
     "remind",
     "digest",
@@ -204,6 +206,7 @@ def test_the_door_alone_is_told_whom_to_ask():
     assert RESOURCES["APIHandler"]["Properties"]["Environment"]["Variables"] == {
         "PREVIEW_FUNCTION": {"Ref": "Preview"},
         "HEAR_FUNCTION": {"Ref": "Hear"},
+        "ADJUST_FUNCTION": {"Ref": "Adjust"},
         "VIEWERS": {"Ref": "Viewers"},
         "OPERATORS": {"Ref": "Operators"},
         "APPROVERS": {"Ref": "Approvers"},
@@ -214,7 +217,9 @@ def test_every_setting_comes_from_the_template():
     everywhere = set(TEMPLATE["Globals"]["Function"]["Environment"]["Variables"])
     of_the_door = set(RESOURCES["APIHandler"]["Properties"]["Environment"]["Variables"])
 
-    assert everywhere | of_the_door == set(DEFAULTS)
+    of_the_watch = set(RESOURCES["Watch"]["Properties"]["Environment"]["Variables"])
+
+    assert everywhere | of_the_door | of_the_watch == set(DEFAULTS)
 
 
 @pytest.mark.parametrize("name", ["Viewers", "Operators", "Approvers"])

@@ -49,10 +49,10 @@ def test_the_door_holds_no_power():
     assert services("api_handler") == {"dynamodb", "sqs", "lambda", "logs"}
 
 
-def test_the_door_may_ask_the_functions_that_look_ahead_and_judge_webhooks_and_no_other():
+def test_the_door_may_ask_the_functions_that_look_ahead_judge_webhooks_and_adjust_alerts_and_no_other():
     asked = {pair for name in POLICIES for pair in allowed(POLICIES[name]) if pair[0].startswith("lambda:")}
 
-    assert asked == {("lambda:InvokeFunction", "Hear"), ("lambda:InvokeFunction", "Preview")}
+    assert asked == {("lambda:InvokeFunction", name) for name in ("Adjust", "Hear", "Preview")}
     assert holders("lambda:InvokeFunction") == {"api_handler"}
 
 
@@ -70,7 +70,26 @@ def test_only_announce_and_relay_publish():
 
 
 def test_only_those_who_speak_to_atlas_read_its_credentials():
-    assert holders("secretsmanager:GetSecretValue") == {"discover", "rotate", "sweep", "retire", "preview", "hear"}
+    speak = {"discover", "rotate", "sweep", "retire", "preview", "hear", "adjust", "watch"}
+
+    assert holders("secretsmanager:GetSecretValue") == speak
+
+
+@pytest.mark.parametrize("name", ["adjust", "watch"])
+def test_who_speaks_of_alerts_and_of_keyturn_itself_touches_no_key_and_no_other_record(name: str):
+    kept = statement(name, "dynamodb:PutItem")["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+
+    assert not services(name) & {"kms", "iam", "sts", "lambda"}
+    assert kept == {"adjust": ["PROJECT#*", "AUDIT#*"], "watch": ["WATCH#*", "NOTICE#*"]}[name]
+
+
+def test_only_watch_counts_dead_letters_and_takes_none():
+    counts = {(name, pair) for name in POLICIES for pair in allowed(POLICIES[name]) if pair[1].endswith("DeadLetters")}
+    letters = {"AsyncDeadLetters", "RotationsDeadLetters", "SweepsDeadLetters"}
+
+    read = {(name, pair[1]) for name, pair in counts if pair[0] != "sqs:SendMessage"}
+    assert read == {("watch", letter) for letter in letters}
+    assert "sqs:ReceiveMessage" not in actions("watch")
 
 
 def test_only_rotate_makes_keys():
@@ -177,7 +196,8 @@ def test_a_function_may_take_what_wakes_it(name: str):
         wanted = {(action, source["Fn::GetAtt"][0]) for action in takes if action.startswith("sqs:")}
     else:
         wanted = {("dynamodb:GetRecords", source["Fn::GetAtt"][0])}
-    assert {pair for pair in allowed(POLICIES[name]) if pair[0] in takes} == wanted
+    given = {pair for pair in allowed(POLICIES[name]) if pair[0] in takes and not pair[1].endswith("DeadLetters")}
+    assert given == wanted
 
 
 @pytest.mark.parametrize("name", VERBS)

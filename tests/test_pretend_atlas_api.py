@@ -74,7 +74,8 @@ def test_restores_and_exports_need_the_role_of_a_backup_manager(sandbox, project
     assert (with_role, without, body["errorCode"]) == (200, 401, "USER_UNAUTHORIZED")
 
 
-def test_the_reader_changes_no_alerts(sandbox, project):
+def test_only_an_alerts_manager_changes_alerts(sandbox, project):
+    sandbox.atlas.reader_roles.remove("Project Alerts Manager")
     config = sandbox.listed(f"/groups/{project}/alertConfigs")[0]
 
     status, _ = sandbox.ask(

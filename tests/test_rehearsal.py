@@ -97,7 +97,7 @@ def test_who_wanted_quiet_is_left_in_peace_till_then():
 LADDERS = st.sets(st.integers(-40, 20), min_size=1, max_size=6).map(lambda rungs: tuple(sorted(rungs)))
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(LADDERS, st.integers(10, 60), st.booleans(), st.integers(0, 23), st.integers(0, 40))
 def test_what_is_rehearsed_is_what_comes(ladder, period, digest, hour, age):
     """The real verbs, every hour, with a rotation made wherever the rehearsal assumed one."""

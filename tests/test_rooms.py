@@ -16,7 +16,18 @@ CHAIN = "chalicelib.domain.chain"
 PORTS = "chalicelib.usecases.ports"
 LOCATE = "chalicelib.usecases.locate"
 OBSERVE = "chalicelib.usecases.observe"
-SHARED = ("answering", "each", "gathering", "inspection", "locate", "looking", "observe", "ports", "publish")
+SHARED = (
+    "acknowledging",
+    "answering",
+    "each",
+    "gathering",
+    "inspection",
+    "locate",
+    "looking",
+    "observe",
+    "ports",
+    "publish",
+)
 SHARED_BY_VERBS = {f"chalicelib.usecases.{name}" for name in SHARED}
 STEPS = {"chalicelib.usecases.rotate": "chalicelib.usecases.rotating"}
 """A verb whose steps fill a folder of their own."""

@@ -42,6 +42,7 @@ from chalicelib.domain.records import (
     Strategy,
     Told,
     Uncovered,
+    Watch,
 )
 from chalicelib.usecases.ports import Conflict, Due, PermanentError, TemporaryError
 
@@ -1028,3 +1029,16 @@ def test_entries_from_before_there_were_chains_are_read_and_stand_before_the_cha
     assert (trail.unchained, trail.length) == ((old,), 1)
     assert [entry.what for entry in trail.entries] == ["long ago", "new"]
     assert whole(trail)
+
+
+def test_what_was_found_out_about_keyturn_itself_is_one_record_with_a_version(tracker):
+    before = tracker.watch()
+    tracker.commit(Change(records=(Watch(changed_at=NOW, filled=("q",)),)))
+    seen = tracker.watch()
+    tracker.commit(Change(records=(replace(seen, filled=()),)))
+
+    assert before is None
+    assert (seen.filled, seen.version) == (("q",), 1)
+    with pytest.raises(Conflict):
+        tracker.commit(Change(records=(seen,)))
+    assert tracker.watch() == Watch(changed_at=NOW, version=2)

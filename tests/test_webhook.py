@@ -6,14 +6,15 @@ from datetime import timedelta
 from hmac import digest
 
 import pytest
-from fake_atlas import ORGANIZATION, PROJECT, some_settings
+from fake_atlas import ORGANIZATION, PROJECT, an_alert, some_settings
 from simple_world import BUSY, DAY, HOUR, MINUTE, START, a_world
 
 from chalicelib.adapters.secrets import Account, OrganizationSecret
-from chalicelib.domain.records import NoticeKind
+from chalicelib.domain.records import Mode, NoticeKind, Policy
 from chalicelib.domain.webhook import is_timely, read_alert
 from chalicelib.usecases.hear import hear_asked
 from chalicelib.usecases.ports import Conflict, TemporaryError
+from chalicelib.usecases.remind import BY_POLICY, remind_all
 
 SECRETS = ("new-secret", "old-secret")
 ALERT = {
@@ -182,3 +183,43 @@ def test_a_message_counts_for_a_day_and_may_be_a_little_ahead():
     assert not is_timely(alert, alert.at + DAY + timedelta(seconds=1))
     assert is_timely(alert, alert.at - 10 * MINUTE)
     assert not is_timely(alert, alert.at - 11 * MINUTE)
+
+
+def test_an_alert_starts_the_rotation_that_is_due_by_policy_at_the_next_look_of_remind(world):
+    world.change(world.project, policy=Policy(mode=Mode.ROTATE), next_reminder_at=START + 400 * DAY)
+    world.wait(91 * DAY)
+    asleep = remind_all(world.outside)
+
+    heard = call(world, ALERT | {"updated": world.now.isoformat()})
+    remind_all(world.outside)
+
+    assert (asleep, heard) == (0, "heard")
+    rotation = world.tracker.rotation(PROJECT, world.project.open_rotation)
+    assert (rotation.requested_by, rotation.reason) == (BY_POLICY, "due by policy")
+
+
+@pytest.mark.parametrize(
+    "change", [{"policy": Policy()}, {"policy": Policy(mode=Mode.ROTATE, rotation_period_days=365)}]
+)
+def test_an_alert_starts_no_rotation_where_the_policy_only_reminds_or_nothing_is_due(world, change):
+    world.change(world.project, next_reminder_at=START + 400 * DAY, **change)
+    world.wait(91 * DAY)
+
+    call(world, ALERT | {"updated": world.now.isoformat()})
+    remind_all(world.outside)
+
+    assert world.project.open_rotation is None
+
+
+def test_an_acknowledgement_that_atlas_tells_of_is_read_from_atlas_and_never_from_the_message(world):
+    world.wait(91 * DAY)
+    world.in_atlas.alerts = [an_alert(opened_at=world.now - DAY)]
+    told = ALERT | {"updated": world.now.isoformat(), "acknowledgedUntil": "2099-01-01T00:00:00Z"}
+
+    call(world, told)
+    from_the_message = world.project.silent_until
+    world.in_atlas.alerts = [an_alert(opened_at=world.now - DAY, acknowledged_until=world.now + DAY)]
+    call(world, told | {"updated": (world.now + MINUTE).isoformat()})
+
+    assert from_the_message is None
+    assert world.project.silent_until == world.now + DAY

@@ -5,7 +5,7 @@ How the calls are named, sent, waited for, read and refused stands in the other 
 """
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import chain
 from operator import attrgetter
 
@@ -27,6 +27,8 @@ from chalicelib.adapters.atlas_swap import (
 )
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.observed import (
+    AlertThreshold,
+    AtlasAlert,
     AtlasProject,
     AtlasRole,
     BackupSchedule,
@@ -49,7 +51,12 @@ _restores = Rows(shapes.RestoreRow, attrgetter("job_id"))
 _exports = Rows(shapes.ExportRow, attrgetter("job_id"))
 _endpoints = Rows(shapes.EndpointRow, attrgetter("endpoint_id"))
 _events = Rows(shapes.EventRow, attrgetter("event_id"))
-_alerts = Rows(shapes.AlertRow, attrgetter("configuration_id"))
+_configurations = Rows(shapes.AlertConfigurationRow, attrgetter("configuration_id"))
+_alerts = Rows(shapes.AlertRow, attrgetter("alert_id"))
+_account = msgspec.json.Decoder(shapes.ServiceAccountAnswer)
+
+_NOT_CLOSED = ("OPEN", "TRACKING")
+"""The states of an alert whose reason lasts; nobody says in which of them an acknowledged one is shown."""
 
 
 class AtlasReader:
@@ -123,10 +130,45 @@ class AtlasReader:
 
     def alert_threshold_days(self, project_id: str) -> int | None:
         """After how many days Atlas itself nags about this project's key; None when it does not."""
+        return min((one.days for one in self.alert_thresholds(project_id)), default=None)
+
+    def alert_thresholds(self, project_id: str) -> tuple[AlertThreshold, ...]:
+        """Every enabled alert configuration about the age of this project's key."""
         call = Call(operation=calls.LIST_ALERT_CONFIGURATIONS, project=project_id)
-        rows = (row for page in read_pages(self._http, call, _alerts) for row in page)
-        days = (answers.threshold_days(row, call) for row in rows)
-        return min((day for day in days if day is not None), default=None)
+        rows = (row for page in read_pages(self._http, call, _configurations) for row in page)
+        found = ((row.configuration_id, answers.threshold_days(row, call)) for row in rows)
+        return tuple(AlertThreshold(configuration_id=name, days=days) for name, days in found if days is not None)
+
+    def set_alert_threshold(self, project_id: str, configuration_id: str, days: int) -> None:
+        """Read a configuration and send all of it back with another threshold: what is left out Atlas might forget."""
+        reading = Call(operation=calls.READ_ALERT_CONFIGURATION, project=project_id, item=configuration_id)
+        body = answers.with_threshold(self._http.read(reading), days, reading)
+        self._http.change(
+            Call(operation=calls.CHANGE_ALERT_CONFIGURATION, project=project_id, item=configuration_id, body=body)
+        )
+
+    def open_alerts(self, project_id: str) -> tuple[AtlasAlert, ...]:
+        """The alerts about the age of this project's key that are not closed."""
+        found: dict[str, AtlasAlert] = {}
+        for status in _NOT_CLOSED:
+            call = Call(operation=calls.LIST_ALERTS, project=project_id, query=f"status={status}")
+            rows = (row for page in read_pages(self._http, call, _alerts) for row in page)
+            alerts = (answers.as_alert(row, call) for row in rows)
+            found |= {alert.alert_id: alert for alert in alerts if alert is not None}
+        return tuple(found.values())
+
+    def acknowledge_alert(self, project_id: str, alert_id: str, *, until: datetime, comment: str) -> None:
+        """Acknowledge an alert until a moment, once; whether it came about the next look shows."""
+        moment = until.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        said = {"acknowledgedUntil": moment, "acknowledgementComment": comment[: answers.LONGEST_COMMENT]}
+        body = msgspec.json.encode(said)
+        self._http.change(Call(operation=calls.ACKNOWLEDGE_ALERT, project=project_id, item=alert_id, body=body))
+
+    def secret_expiries(self, client_id: str) -> tuple[datetime, ...]:
+        """When the secrets of one of the organization's service accounts expire."""
+        call = Call(operation=calls.READ_SERVICE_ACCOUNT, organization=self.organization, item=client_id)
+        account = answers.read_answer(_account, call, self._http.read(call))
+        return tuple(secret.expires_at for secret in account.secrets)
 
     def latest_date(self) -> datetime | None:
         """The Date header of the latest answer from this Atlas, None before the first."""

@@ -1,11 +1,12 @@
 """Reads Atlas' answers and turns their shapes into our nouns."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from chalicelib.adapters.atlas_calls import Call
 from chalicelib.adapters.atlas_shapes import (
+    AlertConfigurationRow,
     AlertRow,
     AwsKms,
     ClusterRow,
@@ -25,6 +26,7 @@ from chalicelib.adapters.atlas_shapes import (
 )
 from chalicelib.domain.arn import aws_region
 from chalicelib.domain.observed import (
+    AtlasAlert,
     AtlasProject,
     AtlasRole,
     BackupSchedule,
@@ -44,6 +46,12 @@ ENCRYPTION = "ENCRYPTION_AT_REST"
 NEEDS_ROTATION = "AWS_ENCRYPTION_KEY_NEEDS_ROTATION"
 _UNITS_IN_A_DAY = {"DAYS": 1, "HOURS": 24, "MINUTES": 24 * 60, "SECONDS": 24 * 60 * 60}
 _DAYS_AT_MOST = {"days": 1, "weeks": 7, "months": 31, "years": 366}
+
+LONGEST_COMMENT = 200
+"""Characters that Atlas takes, and shows, of a comment."""
+
+_REDACTED = "****"
+_configuration = msgspec.json.Decoder(dict[str, Any])
 
 Shape = TypeVar("Shape")
 
@@ -187,7 +195,7 @@ def _retention_days(item: CopyItem, call: Call) -> int:
     return days * item.value
 
 
-def threshold_days(row: AlertRow, call: Call) -> int | None:
+def threshold_days(row: AlertConfigurationRow, call: Call) -> int | None:
     """Give the days after which this configuration nags about a key's age; None when it is about something else."""
     if row.event != NEEDS_ROTATION or not row.enabled:
         return None
@@ -196,6 +204,48 @@ def threshold_days(row: AlertRow, call: Call) -> int | None:
     if units is None or not isinstance(threshold.value, float):
         raise _unknown(call, f"the threshold of {NEEDS_ROTATION} is no number of days")
     return int(threshold.value // units)
+
+
+def as_alert(row: AlertRow, call: Call) -> AtlasAlert | None:
+    """Give the noun; None for an alert about something else, or one that is closed."""
+    if row.event != NEEDS_ROTATION or row.resolved_at is not None:
+        return None
+    if row.opened_at is None:
+        raise _unknown(call, f"an alert {NEEDS_ROTATION} does not say when it was raised")
+    return AtlasAlert(
+        alert_id=row.alert_id,
+        opened_at=row.opened_at,
+        acknowledged_until=row.acknowledged_until,
+        acknowledged_by=one_line(row.acknowledged_by) or None,
+        comment=one_line(row.comment),
+    )
+
+
+def one_line(text: str | None) -> str:
+    """Make what people wrote fit for a log: one line, printable, not long."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text or "").split())[:LONGEST_COMMENT]
+
+
+def with_threshold(body: bytes, days: int, call: Call) -> bytes:
+    """Give a configuration back as Atlas showed it, but for its threshold.
+
+    What Atlas shows redacted of a notification is left out: `notifierId` stands for it, and the asterisks sent back
+    might be taken for the secret.
+    """
+    shown = read_answer(_configuration, call, body)
+    threshold = shown.get("threshold")
+    if not isinstance(threshold, dict):
+        raise _unknown(call, f"the configuration of {NEEDS_ROTATION} has no threshold")
+    notifications = shown.get("notifications")
+    if isinstance(notifications, list):
+        shown["notifications"] = [_unredacted(one) for one in notifications]
+    return msgspec.json.encode(shown | {"threshold": threshold | {"threshold": days, "units": "DAYS"}})
+
+
+def _unredacted(notification: Any) -> Any:  # noqa: ANN401 - whatever Atlas shows goes back to it
+    if not isinstance(notification, dict) or "notifierId" not in notification:
+        return notification
+    return {name: value for name, value in notification.items() if not (isinstance(value, str) and _REDACTED in value)}
 
 
 def _unknown(call: Call, what: str) -> PermanentError:

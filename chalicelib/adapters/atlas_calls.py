@@ -41,6 +41,9 @@ class Call:
     operation: Operation
     project: str | None = None
     cluster: str | None = None
+    organization: str | None = None
+    item: str | None = None
+    """The one alert, alert configuration or service account that is meant."""
     query: str = ""
     page: int = 1
     body: bytes | None = field(default=None, repr=False)
@@ -49,7 +52,12 @@ class Call:
     @property
     def path(self) -> str:
         """The path with its ids, which are quoted: a name can never reach out of its place."""
-        ids = {"project": self.project, "cluster": self.cluster}
+        ids = {
+            "project": self.project,
+            "cluster": self.cluster,
+            "organization": self.organization,
+            "item": self.item,
+        }
         return self.operation.path.format_map({name: quote(text or "", safe="") for name, text in ids.items()})
 
     @property
@@ -114,6 +122,27 @@ LIST_PRIVATE_ENDPOINTS = Operation(
 )
 LIST_EVENTS = Operation(name="listGroupEvents", path="/groups/{project}/events", paged=True)
 LIST_ALERT_CONFIGURATIONS = Operation(name="listGroupAlertConfigs", path="/groups/{project}/alertConfigs", paged=True)
+READ_ALERT_CONFIGURATION = Operation(name="getGroupAlertConfig", path="/groups/{project}/alertConfigs/{item}")
+CHANGE_ALERT_CONFIGURATION = Operation(
+    name="updateGroupAlertConfig",
+    method="PUT",
+    path="/groups/{project}/alertConfigs/{item}",
+    role="Project Alerts Manager",
+)
+LIST_ALERTS = Operation(name="listGroupAlerts", path="/groups/{project}/alerts", paged=True)
+ACKNOWLEDGE_ALERT = Operation(
+    name="acknowledgeGroupAlert",
+    method="PATCH",
+    path="/groups/{project}/alerts/{item}",
+    version="2024-05-30",
+    role="Project Alerts Manager",
+)
+READ_SERVICE_ACCOUNT = Operation(
+    name="getOrgServiceAccount",
+    path="/orgs/{organization}/serviceAccounts/{item}",
+    version="2024-08-05",
+    role="Organization Read Only",
+)
 
 
 def events_since(types: tuple[str, ...], since: datetime) -> str:

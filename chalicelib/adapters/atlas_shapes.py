@@ -107,7 +107,7 @@ class Threshold(Struct):
     units: str | None = None
 
 
-class AlertRow(Struct):
+class AlertConfigurationRow(Struct):
     """An alert configuration in a list; real ones may lack even their event."""
 
     configuration_id: str = field(name="id")
@@ -227,3 +227,25 @@ class EventRow(Struct, gc=False):
     type: str = field(name="eventTypeName")
     at: Instant = field(name="created")
     cluster: str | None = field(default=None, name="clusterName")
+
+
+class AlertRow(Struct):
+    """An alert in a list; who acknowledged it, and what for, is told where somebody has."""
+
+    alert_id: str = field(name="id")
+    event: str | None = field(default=None, name="eventTypeName")
+    opened_at: Instant | None = field(default=None, name="created")
+    resolved_at: Instant | None = field(default=None, name="resolved")
+    acknowledged_until: Instant | None = field(default=None, name="acknowledgedUntil")
+    acknowledged_by: str | None = field(default=None, name="acknowledgingUsername")
+    comment: str | None = field(default=None, name="acknowledgementComment")
+
+
+class _AccountSecret(Struct):
+    expires_at: Instant = field(name="expiresAt")
+
+
+class ServiceAccountAnswer(Struct):
+    """A service account; its secrets show when they expire, and no value."""
+
+    secrets: list[_AccountSecret]

@@ -20,6 +20,24 @@ class _Hearing(msgspec.Struct):
     verdict: str
 
 
+class _Threshold(msgspec.Struct):
+    project_id: str
+    before_days: int
+    after_days: int
+    changed: bool
+    note: str
+
+
+class _No(msgspec.Struct):
+    no: str
+    text: str
+
+
+class _Adjustment(msgspec.Struct):
+    threshold: _Threshold | None = None
+    refused: _No | None = None
+
+
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 
 
@@ -48,6 +66,12 @@ class Functions:
         """The verdict on a webhook call; raises TemporaryError when none comes."""
         function = self._names["HEAR_FUNCTION"]
         return _read(function, self._ask(function, message), _Hearing).verdict
+
+    def adjust(self, project_id: str, who: str) -> dict[str, Any]:
+        """`threshold`, what became of it, or `refused`, with `no` and `text`; raises TemporaryError when none comes."""
+        function = self._names["ADJUST_FUNCTION"]
+        said = _read(function, self._ask(function, {"project_id": project_id, "who": who}), _Adjustment)
+        return dict(msgspec.to_builtins(said))
 
     def _ask(self, function: str, message: dict[str, Any]) -> Any:  # noqa: ANN401 - whatever JSON it says
         try:

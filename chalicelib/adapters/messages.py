@@ -92,6 +92,23 @@ class AwsMessages:
         )
 
 
+class DeadLetters:
+    """The queues in which lies what nobody could handle."""
+
+    def __init__(self, sqs: Any, urls: tuple[str, ...]) -> None:  # noqa: ANN401 - boto3 ships no types
+        self._sqs = sqs
+        self._urls = urls
+
+    def count(self) -> dict[str, int]:
+        """About how many messages lie in each queue, by its name."""
+        return {url.rpartition("/")[2]: self._messages_in(url) for url in self._urls}
+
+    def _messages_in(self, url: str) -> int:
+        wanted = "ApproximateNumberOfMessages"
+        answer = _ask(self._sqs.get_queue_attributes, "sqs:GetQueueAttributes", QueueUrl=url, AttributeNames=[wanted])
+        return int(answer["Attributes"][wanted])
+
+
 def _ask(call: Any, name: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - boto3 ships no types
     try:
         answer: dict[str, Any] = call(**arguments)

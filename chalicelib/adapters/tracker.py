@@ -20,6 +20,7 @@ from botocore.parsers import ResponseParserError
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.chain import Head, Link, Trail, extend, outgrown
 from chalicelib.domain.records import (
+    WATCH,
     AuditEntry,
     Change,
     Deletion,
@@ -31,6 +32,7 @@ from chalicelib.domain.records import (
     Proof,
     Record,
     Rotation,
+    Watch,
 )
 from chalicelib.usecases.ports import Conflict, Due, OutsideError, Page, PermanentError, TemporaryError
 
@@ -162,6 +164,10 @@ class DynamoTracker:
     def notice(self, notice_id: str) -> Notice | None:
         """One notice."""
         return self._get(f"NOTICE#{notice_id}", "NOTICE", Notice)
+
+    def watch(self) -> Watch | None:
+        """What was last found out about Keyturn itself."""
+        return self._get(f"WATCH#{WATCH}", "WATCH", Watch)
 
     def trail(self, subject: str) -> Trail:
         """The audit trail about one subject, oldest entry first.
@@ -366,6 +372,8 @@ def _record_items(record: Record) -> Iterator[Item]:
         case Proof():
             place = f"PROOF#{record.arn.account}#{record.arn.region}#{record.digest}"
             yield _item(f"KEY#{record.arn.key_id}", place, record, None)
+        case Watch():
+            yield _item(f"WATCH#{record.name}", "WATCH", record, None)
         case Fleet():
             yield _item("FLEET", "FLEET", record, None)
         case Desk():

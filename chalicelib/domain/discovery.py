@@ -8,11 +8,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from chalicelib.domain.acknowledgement import NOT_ACKNOWLEDGED
 from chalicelib.domain.alarm import INVALID_TEXT, KEY_INVALID
 from chalicelib.domain.arn import KeyArn, locate_key
 from chalicelib.domain.coverage import Coverage
 from chalicelib.domain.key_life import be_replaced, take_up
 from chalicelib.domain.observed import AtlasProject, Encryption, KeyDescription, KeyRotations, KeyStatus, Settings
+from chalicelib.domain.outlook import outlook
 from chalicelib.domain.policies import NO_WISHES, take_up_defaults
 from chalicelib.domain.records import AuditEntry, Key, KeyState, Policy, Project
 from chalicelib.domain.reminders import due_at, forget_rungs_ahead, wind
@@ -46,6 +48,8 @@ class News:
     keys: tuple[Key, ...] = ()
     drift: tuple[tuple[str, str], ...] = ()
     audit: tuple[AuditEntry, ...] = ()
+    is_new_here: bool = False
+    """Whether a known project has begun to encrypt with a customer key."""
 
 
 def locate(settings: Settings, *, account: str, region: str) -> KeyArn | None:
@@ -77,22 +81,29 @@ def changes(
 ) -> News:
     """Compare what was known with what is seen; while a rotation is open the key is left to it."""
     project = take_up_defaults(known, defaults, now) if known is not None else meet(seen.found, defaults, now)
-    drifts = tuple(_drifts(known, seen))
-    project = _describe(project, seen)
+    found = tuple(_drifts(known, seen))
+    project = _describe(project, seen, now)
     keys: tuple[Key, ...] = ()
     audit: tuple[AuditEntry, ...] = ()
     if project.open_rotation is None and seen.key is not None and seen.key != project.key:
         keys = tuple(_key_records(project, seen.key, old_key, new_key, now))
         audit = (_adopted(project, seen.key, now),)
         project = _adopt(project, seen, now)
+    renews_itself = seen.rotated is not None and seen.rotated.automatic
+    drifts = (*found, *outlook(project, now, renews_itself=renews_itself))
     told = tuple((code, text) for code, text in drifts if code not in project.drift)
     lasting = tuple(code for code, _ in drifts if code != "key_changed_by_hand")
-    project = replace(project, drift=lasting)
+    kept = tuple(code for code in project.drift if code == NOT_ACKNOWLEDGED)
+    project = replace(project, drift=(*lasting, *kept))
     project = _remind(project, known, now)
-    return News(project=project, keys=keys, drift=told, audit=audit)
+    is_new_here = known is not None and known.key is None and bool(keys)
+    return News(project=project, keys=keys, drift=told, audit=audit, is_new_here=is_new_here)
 
 
-def _describe(project: Project, seen: Seen) -> Project:
+def _describe(project: Project, seen: Seen, now: datetime) -> Project:
+    if seen.settings.access_key_id != project.access_key_id:
+        seen_at = now if seen.settings.access_key_id is not None else None
+        project = replace(project, access_key_id=seen.settings.access_key_id, access_key_seen_at=seen_at)
     return replace(
         project,
         name=seen.found.name,
@@ -125,6 +136,8 @@ def _adopt(project: Project, seen: Seen, now: datetime) -> Project:
         last_rung=None,
         quiet_until=None,
         acknowledged_by=None,
+        quiet_in_atlas_until=None,
+        quiet_in_atlas_by=None,
     )
 
 
@@ -153,7 +166,7 @@ def _remind(project: Project, known: Project | None, now: datetime) -> Project:
     if project == known:
         return project
     if known is not None and project.rotated_by_kms_at != known.rotated_by_kms_at:
-        project = replace(project, last_rung=None, quiet_until=None)
+        project = replace(project, last_rung=None, quiet_until=None, quiet_in_atlas_until=None, quiet_in_atlas_by=None)
     if due_at(project) is not None:
         project = replace(project, last_rung=forget_rungs_ahead(project, now))
     return wind(project, now)

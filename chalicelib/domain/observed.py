@@ -143,6 +143,28 @@ class ProjectEvent:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AtlasAlert:
+    """An alert of Atlas that is not closed, about the age of a project's key.
+
+    `acknowledged_by` is whom Atlas names; `comment` is what they wrote, cleaned for logs.
+    """
+
+    alert_id: str
+    opened_at: datetime
+    acknowledged_until: datetime | None = None
+    acknowledged_by: str | None = None
+    comment: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlertThreshold:
+    """An enabled alert configuration about the age of a project's key, and after how many days it raises one."""
+
+    configuration_id: str
+    days: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class CopySetting:
     """One setting by which snapshots are copied to a region (spelt AWS' way where it is one of AWS).
 

@@ -94,6 +94,10 @@ class Project:
     role_arn: str | None = None
     role_id: str | None = None
     valid: bool | None = None
+    access_key_id: str | None = None
+    """The access key of an IAM user (its name, no secret) that the settings hold instead of a role."""
+    access_key_seen_at: datetime | None = None
+    """Since when that access key was seen; IAM would know its true age, which nobody here may ask."""
     drift: tuple[str, ...] = ()
     """What was found changed from outside, told once each; gone from here when it is mended."""
     open_rotation: str | None = None
@@ -103,10 +107,20 @@ class Project:
     """The last rung of the ladder that was spoken in this cycle, in days relative to the due date."""
     quiet_until: datetime | None = None
     acknowledged_by: str | None = None
+    quiet_in_atlas_until: datetime | None = None
+    """Until when people acknowledged Atlas' own alert about this key: as long we are quiet too."""
+    quiet_in_atlas_by: str | None = None
+    alert_to_answer: str | None = None
+    """The id of the last rotation that was deployed, until Atlas' alert was seen closed or acknowledged."""
     next_reminder_at: datetime | None = None
     in_digest: bool = False
     """Whether the next reminder waits for the digest, and is not spoken by itself."""
     version: int = 0
+
+    @property
+    def silent_until(self) -> datetime | None:
+        """Until when nobody wants to be reminded: the later of what was said to us and of what was said to Atlas."""
+        return max((d for d in (self.quiet_until, self.quiet_in_atlas_until) if d is not None), default=None)
 
     @property
     def due(self) -> datetime | None:
@@ -451,6 +465,9 @@ class NoticeKind(StrEnum):
     DELETION_ENDED = "deletion_ended"
     KEY_RESCUED = "key_rescued"
     ATLAS_UNREACHABLE = "atlas_unreachable"
+    ENCRYPTION_ENABLED = "encryption_enabled"
+    SECRET_EXPIRES = "secret_expires"  # noqa: S105 - a kind of notice
+    DEAD_LETTERS = "dead_letters"
 
 
 class Channel(StrEnum):
@@ -517,7 +534,33 @@ class AuditEntry:
     after: str = ""
 
 
-Record = Project | Rotation | Key | Deletion | Proof | Fleet | Desk
+WATCH = "keyturn"
+"""The name of the one record of what was found out about Keyturn itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """What was last found out about Keyturn itself: what piles up, what expires, what nobody may look at."""
+
+    kind: ClassVar[str] = "WATCH"
+
+    name: str = WATCH
+    changed_at: datetime
+    filled: tuple[str, ...] = ()
+    """The dead-letter queues that were not empty."""
+    expiring: tuple[str, ...] = ()
+    """The service accounts with a secret that expires soon, in words."""
+    unverified: tuple[str, ...] = ()
+    """What could not be looked at, and why, in words."""
+    version: int = 0
+
+    @property
+    def due(self) -> datetime | None:
+        """A schedule looks, whatever this record says."""
+        return None
+
+
+Record = Project | Rotation | Key | Deletion | Proof | Fleet | Desk | Watch
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -123,7 +123,7 @@ def _speak(life: _Life, rung: int, at: datetime) -> None:
 
 def _rotate(life: _Life, at: datetime) -> None:
     life.rotations.append(at)
-    new_cycle = replace(life.project, last_rung=None, quiet_until=None, open_rotation=None)
+    new_cycle = replace(life.project, last_rung=None, quiet_until=None, quiet_in_atlas_until=None, open_rotation=None)
     if life.project.policy.strategy is not Strategy.NEW_CMK:
         life.project = wind(replace(new_cycle, rotated_by_kms_at=at), at)
         return

@@ -60,7 +60,7 @@ def rungs_passed(project: Project, now: datetime) -> tuple[int, ...]:
 
 def rungs_owed(project: Project, now: datetime) -> tuple[int, ...]:
     """The rungs to speak now, in one message; empty while quiet, while a rotation is open, or up to date."""
-    if project.open_rotation is not None or (project.quiet_until is not None and now < project.quiet_until):
+    if project.open_rotation is not None or (project.silent_until is not None and now < project.silent_until):
         return ()
     return tuple(r for r in rungs_passed(project, now) if project.last_rung is None or r > project.last_rung)
 
@@ -100,8 +100,8 @@ def next_reminder_at(project: Project, now: datetime) -> datetime | None:
         return now + _DAY
     if rungs_owed(project, now):
         return now
-    if project.quiet_until is not None and now < project.quiet_until:
-        return project.quiet_until
+    if project.silent_until is not None and now < project.silent_until:
+        return project.silent_until
     ladder = _ladder(project)
     spoken = project.last_rung if project.last_rung is not None else ladder[0] - 1
     ahead = [rung for rung in ladder if rung > spoken]

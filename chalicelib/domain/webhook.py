@@ -51,13 +51,18 @@ def read_alert(body: bytes) -> Alert | None:
         return None
     at = _moment(said.get("updated")) or _moment(said.get("created"))
     texts = [said.get(name) for name in ("id", "groupId", "eventTypeName", "status")]
-    if at is None or not all(isinstance(text, str) and 0 < len(text) <= _LONGEST for text in texts):
+    if at is None or not all(isinstance(text, str) and _is_a_name(text) for text in texts):
         return None
     alert_id, project_id, event_type, status = (str(text) for text in texts)
     return Alert(alert_id=alert_id, project_id=project_id, event_type=event_type, status=status, at=at)
 
 
 _LONGEST = 200
+
+
+def _is_a_name(text: str) -> bool:
+    """Ids and words of Atlas are short and plain; anything else could not even be written down."""
+    return 0 < len(text) <= _LONGEST and text.isascii() and text.isprintable()
 
 
 def is_timely(alert: Alert, now: datetime) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 from chalicelib.domain.observed import AtlasProject
 from chalicelib.domain.records import AuditEntry, Change, Project
 from chalicelib.domain.webhook import Alert, Verdict, is_timely, read_alert
+from chalicelib.usecases.acknowledging import follow_alerts
 from chalicelib.usecases.looking import discover_project
 from chalicelib.usecases.ports import Outside
 
@@ -35,6 +36,7 @@ def hear_asked(outside: Outside, message: dict[str, Any]) -> dict[str, str]:
         return {"verdict": Verdict.LEFT}
     found = AtlasProject(project_id=project.project_id, name=project.name, organization=organization)
     discover_project(outside, found, outside.tracker.fleet().policy)
+    follow_alerts(outside, project.project_id)
     reminded = _reminded_now(outside.tracker.project(project.project_id), now) if alert.is_about_rotation else ()
     read = ((trail.subject, trail.length),)
     outside.tracker.commit(Change(records=reminded, audit=(entry,), trails_read=read))

@@ -15,6 +15,7 @@ from chalicelib.domain.observed import AtlasProject, KeyDescription, KeyRotation
 from chalicelib.domain.records import Change, Key, Policy, Project
 from chalicelib.domain.rumours import EVENTS, asleep, concerning, listen_since, wake
 from chalicelib.domain.wording import atlas_unreachable, drift
+from chalicelib.domain.wording_watch import encryption_enabled
 from chalicelib.usecases.locate import keys_for, keys_holding
 from chalicelib.usecases.observe import live_clusters, principal_of
 from chalicelib.usecases.ports import Conflict, Outside, OutsideError
@@ -149,6 +150,8 @@ def _record(
     if news.project == known and not news.keys:
         return known
     notices = tuple(drift(news.project, code, text, now) for code, text in news.drift)
+    if news.is_new_here:
+        notices = (*notices, encryption_enabled(news.project, now))
     outside.tracker.commit(Change(records=(news.project, *news.keys), notices=notices, audit=news.audit))
     return news.project
 

@@ -16,6 +16,8 @@ from typing import Any, Generic, Protocol, TypeVar
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.chain import Trail
 from chalicelib.domain.observed import (
+    AlertThreshold,
+    AtlasAlert,
     AtlasProject,
     AtlasRole,
     BackupSchedule,
@@ -46,6 +48,7 @@ from chalicelib.domain.records import (
     Project,
     Proof,
     Rotation,
+    Watch,
 )
 
 
@@ -128,6 +131,29 @@ class Atlas(Protocol):
 
     def alert_threshold_days(self, project_id: str) -> int | None:
         """After how many days Atlas itself nags about this project's key; None when it does not."""
+        ...
+
+    def alert_thresholds(self, project_id: str) -> tuple[AlertThreshold, ...]:
+        """Every enabled alert configuration about the age of this project's key."""
+        ...
+
+    def set_alert_threshold(self, project_id: str, configuration_id: str, days: int) -> None:
+        """Have an alert configuration raise its alert after so many days; nothing else of it changes.
+
+        It needs the role Project Alerts Manager, as does the acknowledgement; a PermanentError where it is missing.
+        """
+        ...
+
+    def open_alerts(self, project_id: str) -> tuple[AtlasAlert, ...]:
+        """The alerts about the age of this project's key that are not closed."""
+        ...
+
+    def acknowledge_alert(self, project_id: str, alert_id: str, *, until: datetime, comment: str) -> None:
+        """Acknowledge an alert until a moment (to the second), with at most 200 characters of comment."""
+        ...
+
+    def secret_expiries(self, client_id: str) -> tuple[datetime, ...]:
+        """When the secrets of one of the organization's service accounts expire; Atlas shows it to few."""
         ...
 
     def latest_date(self) -> datetime | None:
@@ -316,6 +342,10 @@ class Tracker(Protocol):
         """One notice."""
         ...
 
+    def watch(self) -> Watch | None:
+        """What was last found out about Keyturn itself."""
+        ...
+
     def trail(self, subject: str) -> Trail:
         """The audit trail about one subject, in the order of its writing."""
         ...
@@ -370,6 +400,10 @@ def _nobody_signed(_body: bytes, _signature: str) -> str | None:
     return None
 
 
+def _no_accounts(_organization: str) -> dict[str, str]:
+    return {}
+
+
 def one_after_another(*calls: Callable[[], Any]) -> tuple[Any, ...]:
     """Make several calls that do not depend on each other, here in order; gives their answers or the first error."""
     return tuple(call() for call in calls)
@@ -388,7 +422,8 @@ class Outside:
     Secrets Manager secret holds; it raises an OutsideError where that cannot be told. `at_once` makes calls that
     do not depend on each other, side by side where it can. `preview` has the checks of a rotation made that nobody
     has opened, by somebody who may look at Atlas and KMS. `signed_by(body, signature)` names the organization whose
-    webhook secret made the signature, None when none did.
+    webhook secret made the signature, None when none did. `dead_letters` counts the messages in each dead-letter
+    queue, by its name; `service_accounts(organization)` gives the client ids that Keyturn uses there, by their role.
     """
 
     now: Callable[[], datetime]
@@ -403,3 +438,5 @@ class Outside:
     roles: Callable[[str | None], Roles] = _no_roles
     legacy_user: Callable[[str], LegacyUser] = _no_legacy_user
     signed_by: Callable[[bytes, str], str | None] = _nobody_signed
+    dead_letters: Callable[[], dict[str, int]] = dict
+    service_accounts: Callable[[str], dict[str, str]] = _no_accounts

@@ -242,7 +242,9 @@ def _project_after(work: Work, rotation: Rotation, event: Event | None) -> Proje
     elif event is Event.SWAPPED_BACK:
         project = _begin_cycle(project, rotation.old_key, rotation.old_key_since or work.now, project.generation)
     elif event is Event.RENEWED:
-        project = replace(project, rotated_by_kms_at=work.now, last_rung=None, quiet_until=None, acknowledged_by=None)
+        project = _forget_the_quiet(replace(project, rotated_by_kms_at=work.now, last_rung=None))
+    if event is not None and rotation.state is State.DEPLOYED:
+        project = replace(project, alert_to_answer=rotation.rotation_id)
     if rotation.state.terminal and project.open_rotation == rotation.rotation_id:
         project = replace(project, open_rotation=None)
     if project != work.project:
@@ -251,16 +253,13 @@ def _project_after(work: Work, rotation: Rotation, event: Event | None) -> Proje
 
 
 def _begin_cycle(project: Project, key: KeyArn | None, since: datetime, generation: int) -> Project:
-    return replace(
-        project,
-        key=key,
-        key_since=since,
-        rotated_by_kms_at=None,
-        generation=generation,
-        last_rung=None,
-        quiet_until=None,
-        acknowledged_by=None,
-    )
+    begun = replace(project, key=key, key_since=since, rotated_by_kms_at=None, generation=generation, last_rung=None)
+    return _forget_the_quiet(begun)
+
+
+def _forget_the_quiet(project: Project) -> Project:
+    """Nobody has asked for silence about the cycle that begins."""
+    return replace(project, quiet_until=None, acknowledged_by=None, quiet_in_atlas_until=None, quiet_in_atlas_by=None)
 
 
 def _notices(work: Work, project: Project, rotation: Rotation, outcome: Outcome) -> tuple[Notice, ...]:

@@ -108,6 +108,17 @@ def show_deletion(outside: Outside, deletion_id: str) -> Shape:
     return deletion_shape(deletion)
 
 
+def show_watch(outside: Outside) -> Shape:
+    """What was found out about Keyturn itself; `changed_at` is null before the first look."""
+    seen = outside.tracker.watch()
+    return {
+        "changed_at": _time(seen.changed_at) if seen is not None else None,
+        "dead_letters": list(seen.filled) if seen is not None else [],
+        "expiring": list(seen.expiring) if seen is not None else [],
+        "unverified": list(seen.unverified) if seen is not None else [],
+    }
+
+
 def _project(outside: Outside, project: Project) -> Shape:
     rotation = (
         outside.tracker.rotation(project.project_id, project.open_rotation)
@@ -127,13 +138,17 @@ def project_shape(project: Project, rotation: Rotation | None) -> Shape:
         "key_since": _time(cycle_start(project)),
         "due_at": _time(due_at(project)),
         "valid": project.valid,
+        "access_key_id": project.access_key_id,
+        "access_key_seen_at": _time(project.access_key_seen_at),
         "open_rotation": project.open_rotation,
         "banner": banner(rotation) if rotation is not None else None,
         "not_covered_because": project.not_covered_because,
         "covered": list(project.covered),
         "not_covered": [{"name": c.name, "reason": c.reason} for c in project.not_covered],
         "drift": list(project.drift),
-        "quiet_until": _time(project.quiet_until),
+        "quiet_until": _time(project.silent_until),
+        "acknowledged_by": _who_asked_for_silence(project),
+        "atlas_threshold_days": project.atlas_threshold_days,
         "policy": _policy(project.policy) | {"rotation_period_days": period_days(project)},
         "policy_own": list(project.policy_own),
     }
@@ -163,6 +178,15 @@ def _policy(policy: Policy) -> Shape:
         "prove_by_snapshot": policy.prove_by_snapshot,
         "attestation_always": policy.attestation_always,
     }
+
+
+def _who_asked_for_silence(project: Project) -> str | None:
+    """Who keeps us quiet: an operator, or somebody in Atlas, whichever lasts longer."""
+    if project.silent_until is None:
+        return None
+    if project.silent_until == project.quiet_until:
+        return project.acknowledged_by
+    return f"atlas: {project.quiet_in_atlas_by or 'somebody'}"
 
 
 def rotation_shape(rotation: Rotation) -> Shape:

@@ -13,7 +13,7 @@ from cli.front import command
 from cli.pictures import BAD, GOOD, QUIET, WARN, Picture, said, stack, table
 from cli.shapes import Shape
 
-_COLOURS = {"ok": GOOD, "look": WARN, "wrong": BAD, "not tried": QUIET}
+_COLOURS = {"ok": GOOD, "look": WARN, "wrong": BAD, "not tried": QUIET, "not verifiable": QUIET}
 
 
 @command("health", example="keyturn health")

@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.arguments import GuardMode, Mode, Strategy, ladder_from
+from cli.arguments import GuardMode, Mode, ProjectId, Strategy, ladder_from
 from cli.desk import Desk
-from cli.drawing.policies import draw_fleet_policy, draw_policy, field_of
+from cli.drawing.policies import draw_fleet_policy, draw_policy, draw_threshold, field_of
 from cli.front import command
 
 _NONE = "none"
@@ -100,6 +100,17 @@ def policy(  # noqa: PLR0913 - each parameter is an option
     else:
         shown = desk.client.get("projects", project_id)
     desk.show(shown, draw_policy)
+
+
+@command("threshold", example="keyturn threshold 64b0c0c0c0c0c0c0c0c0c0c0")
+def threshold(desk: Desk, project_id: ProjectId) -> None:
+    """Have Atlas' own alert come after the project's rotation period.
+
+    Atlas knows nothing of rotations made by AWS (kms-automatic, kms-on-demand): it counts from the last change of the
+    settings, so there its alert comes though the material is fresh. Set it higher in Atlas, or disable it.
+    """
+    shown = desk.client.ask("POST", ("projects", project_id, "atlas-threshold")).read()
+    desk.show(shown, draw_threshold)
 
 
 def _none_or_days(text: str | None) -> int | str | None:

@@ -78,6 +78,11 @@ def draw_project(project: Shape, now: datetime) -> Picture:
             ("open rotation", project["open_rotation"]),
             ("not covered", project["not_covered_because"]),
             ("quiet until", day(project["quiet_until"]) if project["quiet_until"] else None),
+            ("acknowledged by", project.get("acknowledged_by") if project["quiet_until"] else None),
+            (
+                "Atlas' alert",
+                f"after {project['atlas_threshold_days']} days" if project.get("atlas_threshold_days") else None,
+            ),
             ("covered", ", ".join(project["covered"]) or "no cluster"),
             ("policy", f"every {policy['rotation_period_days']} days, {policy['mode']}, {policy['strategy']}"),
         ]

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from cli.pictures import Picture, pairs, said, stack
 from cli.shapes import Shape
-from cli.words import named
+from cli.words import named, plain
 
 
 def draw_policy(project: Shape, _now: datetime) -> Picture:
@@ -22,6 +22,13 @@ def draw_fleet_policy(fleet: Shape, _now: datetime) -> Picture:
         said("Policy of the fleet, for every project that wishes nothing else", "bold"),
         pairs((_option(k), _text(v)) for k, v in fleet["policy"].items()),
     )
+
+
+def draw_threshold(shape: Shape, _now: datetime) -> Picture:
+    """What became of the threshold of Atlas' alert, and what that alert does not see."""
+    before, after = shape["before_days"], shape["after_days"]
+    done = f"it came after {before} days before" if shape["changed"] else "it did so already"
+    return stack(said(f"Atlas' alert comes after {after} days; {done}.", "bold"), said(plain(shape["note"])))
 
 
 def _option(name: str) -> str:

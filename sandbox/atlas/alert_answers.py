@@ -1,23 +1,20 @@
 """What the API shows of alerts and of their configurations."""
 
 from datetime import datetime
+from typing import Any
 
 from sandbox.atlas.alert_model import Alert, AlertConfig
 from sandbox.atlas.answers import Body, links_to
 from sandbox.atlas.model import Project
 from sandbox.atlas.names import stamp
 
+SECRET = frozenset({"serviceKey", "webhookSecret", "apiToken"})
+"""What of a notification is a secret."""
+_ASTERISKS = "****"
+
 
 def config_body(known: AlertConfig, project_id: str) -> Body:
     """When the project is told something, and how."""
-    notification = {
-        "delayMin": 0,
-        "emailEnabled": True,
-        "intervalMin": 60,
-        "roles": ["GROUP_OWNER"],
-        "smsEnabled": False,
-        "typeName": "GROUP",
-    }
     body: Body = {
         "created": stamp(known.created_at),
         "enabled": known.enabled,
@@ -25,13 +22,19 @@ def config_body(known: AlertConfig, project_id: str) -> Body:
         "groupId": project_id,
         "id": known.config_id,
         "links": links_to(f"/groups/{project_id}/alertConfigs/{known.config_id}"),
-        "matchers": [],
-        "notifications": [notification],
+        "matchers": known.matchers,
+        "notifications": [_redacted(one) for one in known.notifications],
         "updated": stamp(known.updated_at),
     }
     if known.days is not None:
         body["threshold"] = {"operator": "GREATER_THAN", "threshold": known.days, "units": "DAYS"}
     return body
+
+
+def _redacted(notification: Any) -> Any:  # noqa: ANN401 - as somebody sent it
+    """Show no secret, as Atlas does; who sends the asterisks back has them for a secret."""
+    hidden = {name: _ASTERISKS for name in notification if name in SECRET}
+    return notification | hidden
 
 
 def alert_body(known: Alert, project: Project, now: datetime) -> Body:

@@ -1,8 +1,9 @@
 """Operations on alerts and on their configurations."""
 
 from datetime import datetime
+from typing import Any
 
-from sandbox.atlas.alert_answers import alert_body, config_body
+from sandbox.atlas.alert_answers import SECRET, alert_body, config_body
 from sandbox.atlas.alert_model import KEY_INVALID, NEEDS_ROTATION, Alert, AlertConfig
 from sandbox.atlas.answers import Body
 from sandbox.atlas.asked import Asked
@@ -59,7 +60,23 @@ def _change_config(asked: Asked) -> Body:
     if body.get("eventTypeName") != config.kind:
         raise bad_request("INVALID_ATTRIBUTE", "The kind of an alert does not change.", "eventTypeName")
     config.days = _days(body, config.kind)
+    config.matchers = _list_in(body, "matchers")
+    config.notifications = [_with_its_secrets(config, one) for one in _list_in(body, "notifications")]
     return _changed(asked, config, enabled=body.get("enabled", True) is True)
+
+
+def _list_in(body: Body, name: str) -> list[Any]:
+    """What a change does not send is gone: whether Atlas keeps it, nobody says."""
+    sent = body.get(name, [])
+    if not isinstance(sent, list) or not all(isinstance(one, dict) for one in sent):
+        raise bad_request("INVALID_ATTRIBUTE", f"{name} is no list of objects.", name)
+    return sent
+
+
+def _with_its_secrets(config: AlertConfig, sent: dict[str, Any]) -> dict[str, Any]:
+    """A notification that names itself (`notifierId`) need not send its secrets again."""
+    same = [one for one in config.notifications if one.get("notifierId") == sent.get("notifierId", "")]
+    return {name: value for one in same for name, value in one.items() if name in SECRET} | sent
 
 
 def _toggle_config(asked: Asked) -> Body:

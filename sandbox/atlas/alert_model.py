@@ -1,11 +1,24 @@
 """Alerts, and the configurations that say when there is one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 NEEDS_ROTATION = "AWS_ENCRYPTION_KEY_NEEDS_ROTATION"
 KEY_INVALID = frozenset({"AWS_ENCRYPTION_KEY_INVALID", "ENCRYPTION_AT_REST_CONFIG_NO_LONGER_VALID"})
 """The kinds that this Atlas raises while a key does not work; they have no threshold."""
+
+
+TO_EVERY_OWNER: dict[str, Any] = {
+    "delayMin": 0,
+    "emailEnabled": True,
+    "intervalMin": 60,
+    "notifierId": "d" * 24,
+    "roles": ["GROUP_OWNER"],
+    "smsEnabled": False,
+    "typeName": "GROUP",
+}
+"""Whom a configuration of Atlas' own making tells."""
 
 
 @dataclass(kw_only=True)
@@ -18,6 +31,8 @@ class AlertConfig:
     enabled: bool
     created_at: datetime
     updated_at: datetime
+    matchers: list[Any] = field(default_factory=list)
+    notifications: list[Any] = field(default_factory=lambda: [dict(TO_EVERY_OWNER)])
 
 
 @dataclass(kw_only=True)

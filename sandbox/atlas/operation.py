@@ -10,6 +10,7 @@ from sandbox.atlas.asked import Asked
 API = "/api/atlas/v2"
 READ_ONLY, OWNER = "Project Read Only", "Project Owner"
 BACKUP_MANAGER, ALERTS_MANAGER = "Project Backup Manager", "Project Alerts Manager"
+ACCOUNT_READER = "Organization Read Only"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,8 @@
 from sandbox.atlas import answers
 from sandbox.atlas.answers import Body
 from sandbox.atlas.asked import Asked
-from sandbox.atlas.operation import GROUP, Operation
+from sandbox.atlas.names import stamp
+from sandbox.atlas.operation import ACCOUNT_READER, GROUP, Operation
 from sandbox.atlas.rates import Rate
 from sandbox.atlas.refusals import Refusal
 
@@ -34,6 +35,16 @@ def _projects_of(asked: Asked) -> Body:
 
 def _project(asked: Asked) -> Body:
     return answers.project(asked.project)
+
+
+def _account(asked: Asked) -> Body:
+    client_id, world = asked.ids["clientId"], asked.world
+    if asked.ids["orgId"] != world.organization.organization_id or client_id not in world.secrets_expire:
+        text = f"There is no service account {client_id}."
+        raise Refusal(404, "SERVICE_ACCOUNT_NOT_FOUND", text, (client_id,))
+    expires_at = world.secrets_expire[client_id]
+    secret = {"id": "f" * 24, "maskedSecretValue": "mdb_sa_sk_****", "expiresAt": stamp(expires_at)}
+    return {"clientId": client_id, "description": "", "name": client_id, "roles": [], "secrets": [secret]}
 
 
 def _rate_limits(asked: Asked) -> Body:
@@ -67,6 +78,13 @@ def _addresses(_asked: Asked) -> Body:
 OPERATIONS = (
     Operation(template="/orgs", answer=_organizations, rate="organizations"),
     Operation(template="/orgs/{orgId}/groups", answer=_projects_of, rate="organizations"),
+    Operation(
+        template="/orgs/{orgId}/serviceAccounts/{clientId}",
+        answer=_account,
+        version="2024-08-05",
+        role=ACCOUNT_READER,
+        rate="organizations",
+    ),
     Operation(template="/groups", answer=_projects, rate="organizations"),
     Operation(template=GROUP, answer=_project, rate="organizations"),
     Operation(template="/rateLimits", answer=_rate_limits, version=_RATES_VERSION, rate=None),

@@ -13,7 +13,7 @@ from werkzeug.wrappers import Request, Response
 
 from sandbox.atlas.asked import Asked
 from sandbox.atlas.faults import Fault, first_striking
-from sandbox.atlas.operation import ALERTS_MANAGER, BACKUP_MANAGER, OWNER, READ_ONLY, Operation
+from sandbox.atlas.operation import ACCOUNT_READER, ALERTS_MANAGER, BACKUP_MANAGER, OWNER, READ_ONLY, Operation
 from sandbox.atlas.rates import RateLimits
 from sandbox.atlas.refusals import Refusal, not_allowed
 from sandbox.atlas.routes import Route, find_route
@@ -25,7 +25,7 @@ from sandbox.web import serving
 
 TOKEN_PATH = "/api/oauth/token"  # noqa: S105 - a path, not a secret
 _TOKEN_CALL = f"POST {TOKEN_PATH}"
-_OWNER_ROLES = frozenset({READ_ONLY, BACKUP_MANAGER, ALERTS_MANAGER, OWNER})
+_OWNER_ROLES = frozenset({READ_ONLY, BACKUP_MANAGER, ALERTS_MANAGER, OWNER, ACCOUNT_READER})
 
 AfterCall = Callable[[str, str, Mapping[str, str]], None]
 
@@ -45,7 +45,7 @@ class PretendAtlas:
         self.calls: Counter[str] = Counter()
         self.latency = 0.0
         self.after_call: AfterCall | None = None
-        self.reader_roles = {READ_ONLY, BACKUP_MANAGER}
+        self.reader_roles = {READ_ONLY, BACKUP_MANAGER, ALERTS_MANAGER, ACCOUNT_READER}
         self.sunsets: dict[str, datetime] = {}
         self.limits = RateLimits()
         self.address = ""

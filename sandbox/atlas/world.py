@@ -1,7 +1,7 @@
 """The pretend Atlas' world, and what a customer does in it: projects, clusters, backups, keys."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random
 from threading import RLock
 from typing import Any, Literal
@@ -25,6 +25,8 @@ from sandbox.atlas.world_backups import BackupsOfTheWorld
 from sandbox.atlas.world_clusters import ClustersOfTheWorld
 
 ORGANIZATION = "5f0000000000000000000a71"
+ACCOUNT_SECRETS_LIVE = timedelta(days=3650)
+"""Longer than any story, which is longer than Atlas lets them."""
 
 
 class AtlasWorld(ClustersOfTheWorld, BackupsOfTheWorld):
@@ -59,6 +61,8 @@ class AtlasWorld(ClustersOfTheWorld, BackupsOfTheWorld):
         secrets = Random(f"service accounts {seed}")
         self.reader = _service_account("reader", secrets)
         self.owner = _service_account("owner", secrets)
+        self.secrets_expire = {one.client_id: now() + ACCOUNT_SECRETS_LIVE for one in (self.reader, self.owner)}
+        """Per service account when its one secret expires; change it as you like. It goes on being taken."""
 
     def _connect(self) -> None:
         self.deployment.on_moved = self.oplogs.follow

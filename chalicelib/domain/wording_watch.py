@@ -1,0 +1,108 @@
+"""What people read of what nobody did and yet somebody should know: what waits, expires, piles up, or begins."""
+
+from datetime import datetime, timedelta
+
+from chalicelib.domain.acknowledgement import NOT_ACKNOWLEDGED
+from chalicelib.domain.expiry import Expiry, days_left
+from chalicelib.domain.records import Mode, Notice, NoticeKind, Project, Rotation
+from chalicelib.domain.reminders import due_at, period_days
+from chalicelib.domain.waiting import waits_for, waits_since
+from chalicelib.domain.wording import day, drift, notice_id, subject_line
+
+
+def alert_not_acknowledged(project: Project, why: str, now: datetime) -> Notice:
+    """A rotation is done, Atlas' alert is still open, and Keyturn may not acknowledge it."""
+    return drift(
+        project,
+        NOT_ACKNOWLEDGED,
+        (
+            f"its key was rotated, but Atlas' alert about that is still open and was not acknowledged: {why}\n"
+            "What to do: acknowledge the alert in Atlas, or give the reader the role Project Alerts Manager."
+        ),
+        now,
+    )
+
+
+def encryption_enabled(project: Project, now: datetime) -> Notice:
+    """A project has begun to encrypt with a customer key: what Keyturn will do from now on."""
+    rotates = project.policy.mode is Mode.ROTATE
+    then = "the rotation starts by itself" if rotates else "you are reminded before, and request the rotation"
+    return Notice(
+        notice_id=notice_id("encryption enabled", project.project_id, project.key),
+        kind=NoticeKind.ENCRYPTION_ENABLED,
+        subject=subject_line(f"Keyturn: {project.name} encrypts with a customer key now"),
+        text=(
+            f"Atlas project {project.name} ({project.project_id}) has begun to encrypt with the key {project.key}.\n"
+            f"From now on Keyturn watches over it: the next rotation is due on {day(due_at(project))}, every"
+            f" {period_days(project)} days, and {then}. No key that a snapshot still needs will be called free.\n"
+            f"What to do: nothing; to change any of this, PATCH /v1/projects/{project.project_id}/policy."
+        ),
+        created_at=now,
+        project_id=project.project_id,
+        key_id=project.key.key_id if project.key is not None else None,
+        recipients=project.policy.recipients,
+    )
+
+
+def rotation_waits(project: Project, rotation: Rotation, now: datetime) -> Notice:
+    """A rotation makes no headway for more than a day; told once for each day."""
+    since = waits_since(rotation)
+    days = (now - since) // timedelta(days=1)
+    waiting = "\n".join(f"- {one}" for one in waits_for(rotation))
+    return Notice(
+        notice_id=notice_id("rotation waits", rotation.rotation_id, rotation.state, since, days),
+        kind=NoticeKind.ROTATION_BLOCKED,
+        subject=subject_line(f"Keyturn: key rotation of {project.name} waits for {days} day{'s' if days > 1 else ''}"),
+        text=(
+            f"The key rotation {rotation.rotation_id} of project {project.name} ({project.project_id}) is"
+            f" {rotation.state} since {day(since)} and waits for:\n{waiting}\n"
+            "What to do: see to what it waits for; it goes on by itself. Leave both keys alone until it has ended."
+        ),
+        created_at=now,
+        project_id=project.project_id,
+        key_id=(rotation.new_key or rotation.old_key).key_id,
+        recipients=project.policy.recipients,
+        escalate=True,
+        detail={"rotation_id": rotation.rotation_id, "state": rotation.state},
+    )
+
+
+def secret_expires(expiry: Expiry, rung: int, now: datetime) -> Notice:
+    """A secret of a service account expires soon, or has expired."""
+    left = days_left(expiry, now)
+    when = f"expires in {left} day{'s' if left > 1 else ''}" if left > 0 else "has expired"
+    return Notice(
+        notice_id=notice_id("secret expires", expiry.client_id, expiry.at, rung),
+        kind=NoticeKind.SECRET_EXPIRES,
+        subject=subject_line(f"Keyturn: a secret of the Atlas {expiry.role} {when}"),
+        text=(
+            f"A secret of Atlas service account {expiry.client_id}, the {expiry.role} of organization"
+            f" {expiry.organization}, {when} ({day(expiry.at)}). Without it Keyturn cannot"
+            f" {'rotate' if expiry.role == 'owner' else 'look'} any more.\n"
+            "What to do: make a new secret for the service account in Atlas and put it into the organization's secret"
+            " in Secrets Manager; Keyturn takes it up within an hour. Then delete the old one in Atlas."
+        ),
+        created_at=now,
+        rung=rung,
+        escalate=rung >= -1,
+        detail={"organization": expiry.organization, "client_id": expiry.client_id},
+    )
+
+
+def dead_letters(queue: str, messages: int, now: datetime) -> Notice:
+    """A queue of messages that could not be handled has something in it."""
+    return Notice(
+        notice_id=notice_id("dead letters", queue, now),
+        kind=NoticeKind.DEAD_LETTERS,
+        subject=subject_line(f"Keyturn: {queue} is not empty"),
+        text=(
+            f"The dead-letter queue {queue} holds {messages} message{'s' if messages > 1 else ''} that Keyturn could"
+            " not handle, however often it tried.\n"
+            "What to do: look into the functions' logs for the error, mend its cause, then have the messages handled"
+            " again (in the SQS console: Start DLQ redrive), or purge them. They carry ids and no decision, so that"
+            " handling one again does no harm. This is told once until the queue has been empty."
+        ),
+        created_at=now,
+        escalate=True,
+        detail={"queue": queue, "messages": str(messages)},
+    )
