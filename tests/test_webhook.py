@@ -186,7 +186,9 @@ def test_a_message_counts_for_a_day_and_may_be_a_little_ahead():
 
 
 def test_an_alert_starts_the_rotation_that_is_due_by_policy_at_the_next_look_of_remind(world):
-    world.change(world.project, policy=Policy(mode=Mode.ROTATE), next_reminder_at=START + 400 * DAY)
+    world.change(
+        world.project, policy=Policy(mode=Mode.ROTATE), policy_own=("mode",), next_reminder_at=START + 400 * DAY
+    )
     world.wait(91 * DAY)
     asleep = remind_all(world.outside)
 

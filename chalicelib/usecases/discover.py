@@ -5,9 +5,10 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
+from chalicelib.domain.acknowledgement import is_worth_asking
 from chalicelib.domain.discovery import PROJECT_GONE
 from chalicelib.domain.observed import AtlasProject
-from chalicelib.domain.records import Change, Policy
+from chalicelib.domain.records import Change, Policy, Project
 from chalicelib.domain.waiting import waits_too_long
 from chalicelib.domain.wording import drift
 from chalicelib.domain.wording_watch import rotation_waits
@@ -26,6 +27,7 @@ def discover_all(outside: Outside) -> int:
     """
     looked = 0
     defaults = outside.tracker.fleet().policy
+    fleet = {project.project_id: project for project in all_of(outside.tracker.projects)}
     failed: OutsideError | None = None
     for organization in outside.organizations():
         try:
@@ -34,27 +36,33 @@ def discover_all(outside: Outside) -> int:
             _log.warning("organization %s could not be listed: %s", organization, problem.message)
             failed = failed or problem
             continue
-        outside.at_once(*(partial(_look_at, outside, found, defaults) for found in listed))
+        looks = (partial(_look_at, outside, found, defaults, fleet.get(found.project_id)) for found in listed)
+        outside.at_once(*looks)
         looked += len(listed)
-        _notice_the_gone(outside, organization, {found.project_id for found in listed})
+        present = {found.project_id for found in listed}
+        for project in fleet.values():
+            if project.organization == organization and project.project_id not in present:
+                _notice_gone(outside, project)
     if failed is not None:
         raise failed
     return looked
 
 
-def _look_at(outside: Outside, found: AtlasProject, defaults: Policy) -> None:
+def _look_at(outside: Outside, found: AtlasProject, defaults: Policy, known: Project | None) -> None:
     """Everything that a day's look at a project is for: what it is, what Atlas' alert says, what does not get on."""
-    discover_project(outside, found, defaults)
-    follow_alerts(outside, found.project_id)
-    _tell_of_a_wait(outside, found.project_id)
-
-
-def _tell_of_a_wait(outside: Outside, project_id: str) -> None:
-    """Tell of a rotation that waits for more than a day, once for each day."""
-    project = outside.tracker.project(project_id)
-    if project is None or project.open_rotation is None:
+    project = discover_project(outside, found, defaults, known)
+    if project is None:
         return
-    rotation, now = outside.tracker.rotation(project_id, project.open_rotation), outside.now()
+    if is_worth_asking(project, outside.now()):
+        follow_alerts(outside, project.project_id)
+    _tell_of_a_wait(outside, project)
+
+
+def _tell_of_a_wait(outside: Outside, project: Project) -> None:
+    """Tell of a rotation that waits for more than a day, once for each day."""
+    if project.open_rotation is None:
+        return
+    rotation, now = outside.tracker.rotation(project.project_id, project.open_rotation), outside.now()
     if rotation is None or not waits_too_long(rotation, now):
         return
     notice = rotation_waits(project, rotation, now)
@@ -63,20 +71,17 @@ def _tell_of_a_wait(outside: Outside, project_id: str) -> None:
             outside.tracker.commit(Change(records=(), notices=(notice,)))
 
 
-def _notice_the_gone(outside: Outside, organization: str, listed: set[str]) -> None:
-    for project in all_of(outside.tracker.projects):
-        if project.organization != organization or project.project_id in listed or PROJECT_GONE in project.drift:
-            continue
-        now = outside.now()
-        gone = replace(
-            project,
-            drift=(*project.drift, PROJECT_GONE),
-            not_covered_because="the project is gone from its Atlas organization",
-            next_reminder_at=None,
-            in_digest=False,
-        )
-        notice = drift(gone, PROJECT_GONE, "it is gone from its Atlas organization; its keys stay tracked.", now)
-        try:
-            outside.tracker.commit(Change(records=(gone,), notices=(notice,)))
-        except Conflict:
-            continue
+def _notice_gone(outside: Outside, project: Project) -> None:
+    if PROJECT_GONE in project.drift:
+        return
+    now = outside.now()
+    gone = replace(
+        project,
+        drift=(*project.drift, PROJECT_GONE),
+        not_covered_because="the project is gone from its Atlas organization",
+        next_reminder_at=None,
+        in_digest=False,
+    )
+    notice = drift(gone, PROJECT_GONE, "it is gone from its Atlas organization; its keys stay tracked.", now)
+    with suppress(Conflict):
+        outside.tracker.commit(Change(records=(gone,), notices=(notice,)))

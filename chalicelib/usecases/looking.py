@@ -28,23 +28,26 @@ _LOOKS = 8
 """As many as look side by side: of so many projects with one key in common each comes to its turn."""
 
 
-def discover_project(outside: Outside, found: AtlasProject, defaults: Policy) -> Project | None:
+def discover_project(
+    outside: Outside, found: AtlasProject, defaults: Policy, known: Project | None = None
+) -> Project | None:
     """Look at one project and record what changed since the last look; once more where somebody else wrote first.
 
-    What the fleet's `defaults` say is taken up where the project has no wish of its own.
+    What the fleet's `defaults` say is taken up where the project has no wish of its own. `known` is the record where
+    it was read already: one that lags cannot be written over, so it costs a second look.
     """
     for _ in range(_LOOKS):
         try:
-            return _discover_once(outside, found, defaults)
+            return _discover_once(outside, found, defaults, known or outside.tracker.project(found.project_id))
         except Conflict:
             _log.info("project %s or its key was written by somebody else: it is looked at anew", found.project_id)
+            known = None
     _log.warning("project %s is written by somebody else all the time: it is looked at tomorrow", found.project_id)
     return outside.tracker.project(found.project_id)
 
 
-def _discover_once(outside: Outside, found: AtlasProject, defaults: Policy) -> Project | None:
+def _discover_once(outside: Outside, found: AtlasProject, defaults: Policy, known: Project | None) -> Project | None:
     now = outside.now()
-    known = outside.tracker.project(found.project_id)
     try:
         seen = _look(outside, found, known, defaults, now)
     except OutsideError as problem:
