@@ -7,6 +7,7 @@ and a sleeper, and the AWS SDK's own environment (`AWS_ENDPOINT_URL`) and `ATLAS
 import logging
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar, copy_context
 from dataclasses import asdict
@@ -22,6 +23,7 @@ from chalicelib.usecases.ports import Atlas, AtlasOwner, Keys, Outside, Permanen
 
 _SPARE_SECONDS = 10.0
 _SESSION_LIFE = timedelta(minutes=50)
+_TOKENS = 64
 BLANK = "[secret]"
 
 
@@ -41,6 +43,8 @@ class _World:
         self.context: Any = None
         self.outside: Outside | None = None
         self.secrets: Any = None
+        self.tokens: deque[str] = deque(maxlen=_TOKENS)
+        """The latest access tokens, for the filter that blanks them in logs."""
         self.account: str | None = None
         self.parts: dict[Any, tuple[datetime, Any]] = {}
 
@@ -208,6 +212,8 @@ def _http(credentials: Callable[[], Any]) -> Any:  # noqa: ANN401 - imported laz
         sleep=_world.sleep,
         random=random.random,
         seconds_left=_seconds_left,
+        known_secrets=_secrets().current_values,
+        on_token=_world.tokens.append,
     )
 
 
@@ -402,15 +408,20 @@ def each_record(event: dict[str, Any], context: Any, handle: Callable[[str], Non
 
 
 class SecretsFilter(logging.Filter):
-    """Blanks every secret in memory wherever a log line would show it."""
+    """Blanks every secret in memory wherever a log line would show it, its traceback included, however written."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Rewrite the message; the line itself always passes."""
+        from chalicelib.adapters.atlas_secrecy import blank
+
         values = _world.secrets.current_values() if _world.secrets is not None else ()
-        text = record.getMessage()
-        for value in values:
-            text = text.replace(value, BLANK)
-        record.msg, record.args = text, ()
+        secrets = (*values, *tuple(_world.tokens))
+        record.msg, record.args = blank(record.getMessage(), secrets, BLANK), ()
+        if isinstance(record.exc_info, tuple) and record.exc_info[0] is not None:
+            shown = logging.Formatter().formatException(record.exc_info)
+            blanked = blank(shown, secrets, BLANK)
+            if blanked != shown:  # every formatter writes an exception its own way: this one is text from now on
+                record.msg, record.exc_info, record.exc_text = f"{record.msg}\n{blanked}", None, None
         return True
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TextIO
 from uuid import uuid4
 
 Shape = dict[str, Any]
@@ -35,9 +35,15 @@ class Context:
         return max(0, int(1000 * (self.timeout_seconds - (time.monotonic() - self._started))))
 
 
+class Printed:
+    """Where what functions print goes: nowhere, unless somebody asks for it. stdout belongs to the sandbox."""
+
+    sink: TextIO | None = None
+
+
 def run(function: Callable[[Shape, Context], Any], event: Shape, context: Context) -> Any:  # noqa: ANN401 - its answer
-    """Run a function; its metrics, which it prints for CloudWatch, go nowhere: stdout belongs to the sandbox."""
-    with redirect_stdout(io.StringIO()):
+    """Run a function; its metrics, which it prints for CloudWatch, go to whoever asked for them (`Printed`)."""
+    with redirect_stdout(Printed.sink if Printed.sink is not None else io.StringIO()):
         return function(event, context)
 
 

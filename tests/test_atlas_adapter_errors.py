@@ -1,12 +1,15 @@
 """What Atlas refuses becomes temporary or permanent, in words that say what to do; waits fit the invocation."""
 
 import logging
+from base64 import b64encode
 
 import pytest
-from atlas_stand_in import Pace, Reply, StandIn, a_session
+from atlas_stand_in import SECRET, TOKEN, TOKEN_PATH, Pace, Reply, StandIn, a_session
 from fake_atlas import ORGANIZATION, PROJECT, ROLE_ID, a_key, some_settings
 
 from chalicelib.adapters.atlas import AtlasKeySwapper, AtlasReader
+from chalicelib.adapters.atlas_errors import LONGEST_DETAIL
+from chalicelib.adapters.atlas_secrecy import is_in
 from chalicelib.usecases.ports import NotFound, PermanentError, TemporaryError
 
 ROLES = f"/groups/{PROJECT}/cloudProviderAccess"
@@ -226,3 +229,51 @@ def test_a_version_that_is_going_away_is_warned_of_once(atlas, reader, caplog):
     (record,) = caplog.records
     assert record.name == "chalicelib.adapters.atlas_http"
     assert all(part in record.getMessage() for part in ("listGroupCloudProviderAccess", "2023-01-01", "2027"))
+
+
+TOKEN_OF_NOW = f"{TOKEN}-1"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        f"Denied: Bearer {TOKEN_OF_NOW}",
+        "x" * (LONGEST_DETAIL - 10) + TOKEN_OF_NOW,
+        TOKEN_OF_NOW.encode().hex(),
+        TOKEN_OF_NOW.encode().hex().upper(),
+        b64encode(f"a:{TOKEN_OF_NOW}".encode()).decode(),
+        b64encode(f"ab:{TOKEN_OF_NOW}".encode()).decode(),
+        b64encode(f"abc:{TOKEN_OF_NOW}".encode()).decode(),
+    ],
+)
+def test_what_atlas_repeats_of_a_token_nobody_repeats(atlas, reader, said):
+    body = {"error": 403, "errorCode": TOKEN_OF_NOW.encode().hex().upper()[:120], "detail": said}
+    atlas.on(ROLES, Reply(status=403, body=body))
+
+    with pytest.raises(PermanentError) as problem:
+        reader.roles(PROJECT)
+
+    assert problem.value.code == "HTTP_403"
+    assert not is_in(problem.value.message, [TOKEN_OF_NOW])
+    assert "x" * 20 not in problem.value.message
+
+
+def test_a_header_that_repeats_the_token_is_not_logged(atlas, reader, caplog):
+    atlas.on(ROLES, Reply(body={"awsIamRoles": []}, headers={"Sunset": f"Bearer {TOKEN_OF_NOW}"}))
+
+    with caplog.at_level(logging.WARNING):
+        reader.roles(PROJECT)
+
+    assert "Bearer …" in caplog.text
+    assert TOKEN_OF_NOW not in caplog.text
+
+
+def test_a_refused_token_names_neither_the_secret_nor_its_hex(atlas, reader):
+    body = {"errorCode": SECRET.encode().hex().upper(), "detail": SECRET}
+    atlas.on(TOKEN_PATH, Reply(status=401, body=body), method="POST")
+
+    with pytest.raises(PermanentError) as problem:
+        reader.roles(PROJECT)
+
+    assert not is_in(problem.value.message, [SECRET])
+    assert problem.value.code == "HTTP_401"

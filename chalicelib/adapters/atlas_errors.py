@@ -4,11 +4,13 @@ It branches on Atlas' error code, then on the HTTP status, never on the wording 
 """
 
 import re
+from collections.abc import Iterable
 
 import msgspec
 
 from chalicelib.adapters.atlas_advice import advice
 from chalicelib.adapters.atlas_calls import Call
+from chalicelib.adapters.atlas_secrecy import is_in
 from chalicelib.adapters.atlas_wire import Answer, parse_http_date
 from chalicelib.usecases.ports import NotFound, OutsideError, PermanentError, TemporaryError
 
@@ -49,9 +51,9 @@ def is_temporary(status: int, code: str) -> bool:
     return code in PASSES_BY_ITSELF or status in {_REQUEST_TIMEOUT, _TOO_MANY} or status >= _SERVER_FAULTS
 
 
-def refusal(call: Call, answer: Answer) -> OutsideError:
-    """Give the error that an answer other than 2xx stands for."""
-    code, detail = read_error(answer)
+def refusal(call: Call, answer: Answer, secrets: Iterable[str] = ()) -> OutsideError:
+    """Give the error that an answer other than 2xx stands for; what repeats one of the secrets is not repeated."""
+    code, detail = read_error(answer, secrets)
     said = f" ({detail})" if detail and not call.confidential else ""
     message = f"{call}{_about(call)}: HTTP {answer.status} {code}".rstrip()
     return _kind(answer.status, code)(
@@ -62,11 +64,15 @@ def refusal(call: Call, answer: Answer) -> OutsideError:
     )
 
 
-def read_error(answer: Answer) -> tuple[str, str]:
-    """Give the code and the detail of an error, both cleaned for logs, both empty where Atlas gave none."""
-    error = _read(answer.body)
-    code = error.code or answer.headers.get("X-Error-Code", "")
-    return code if _CODE.fullmatch(code) else "", _UNPRINTABLE.sub(" ", error.detail or "")[:LONGEST_DETAIL]
+def read_error(answer: Answer, secrets: Iterable[str] = ()) -> tuple[str, str]:
+    """Give the code and the detail of an error, both cleaned for logs, both empty where Atlas gave none.
+
+    Each is also empty where it repeats one of the secrets: cut or cleaned first, it could not be recognized.
+    """
+    error, hidden = _read(answer.body), tuple(secrets)
+    code, detail = error.code or answer.headers.get("X-Error-Code", ""), error.detail or ""
+    code = "" if is_in(code, hidden) or not _CODE.fullmatch(code) else code
+    return code, "" if is_in(detail, hidden) else _UNPRINTABLE.sub(" ", detail)[:LONGEST_DETAIL]
 
 
 def retry_after(answer: Answer) -> float | None:

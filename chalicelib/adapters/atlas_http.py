@@ -6,6 +6,7 @@ from datetime import datetime
 
 from chalicelib.adapters.atlas_calls import Call
 from chalicelib.adapters.atlas_errors import refusal
+from chalicelib.adapters.atlas_secrecy import blank
 from chalicelib.adapters.atlas_token import AtlasTokens, ServiceAccount, Token
 from chalicelib.adapters.atlas_waits import Patience
 from chalicelib.adapters.atlas_wire import Answer, AtlasWire
@@ -20,10 +21,11 @@ class AtlasHttp:
 
     `credentials` is asked again and again, so that a changed secret is taken up; `seconds_left` says what
     remains of the invocation; `random` gives chance between 0 and 1. A base URL that is neither https nor
-    loopback raises ValueError.
+    loopback raises ValueError. `known_secrets` gives what must not be repeated, beside what this session sends;
+    `on_token` is told of every access token, so that others keep it out of sight too.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that a session stands on
         self,
         *,
         base_url: str,
@@ -32,11 +34,14 @@ class AtlasHttp:
         sleep: Callable[[float], None],
         random: Callable[[], float],
         seconds_left: Callable[[], float],
+        known_secrets: Callable[[], tuple[str, ...]] = tuple,
+        on_token: Callable[[str], None] = lambda _text: None,
     ) -> None:
         self._wire = AtlasWire(base_url, seconds_left)
-        self._tokens = AtlasTokens(self._wire, credentials, now)
+        self._tokens = AtlasTokens(self._wire, credentials, now, on_token)
         self._patience = Patience(sleep=sleep, random=random, budget=self._wire.budget)
         self._warned: set[str] = set()
+        self._known_secrets = known_secrets
 
     @property
     def latest_date(self) -> datetime | None:
@@ -60,7 +65,7 @@ class AtlasHttp:
             newer = self._tokens.renew(token)
             answer = self._send(call, newer) if newer is not None else answer
         if answer.status not in _SUCCESSES:
-            raise refusal(call, answer)
+            raise refusal(call, answer, self._secrets())
         self._warn_of_sunset(call, answer)
         return answer
 
@@ -69,6 +74,10 @@ class AtlasHttp:
         if call.body is not None:
             headers["Content-Type"] = call.operation.media_type
         return self._wire.send(call.operation.method, call.target, headers=headers, body=call.body)
+
+    def _secrets(self) -> tuple[str, ...]:
+        """Every secret that this session has sent, and those that it was told of."""
+        return (*self._tokens.secrets(), *self._known_secrets())
 
     def _warn_of_sunset(self, call: Call, answer: Answer) -> None:
         operation = call.operation
@@ -80,6 +89,5 @@ class AtlasHttp:
             "Atlas is going to drop version %s of %s (deprecated: %s, gone after: %s); update Keyturn before that",
             operation.version,
             operation.name,
-            answer.headers.get("Deprecation", "not said"),
-            answer.headers.get("Sunset", "not said"),
+            *(blank(answer.headers.get(name, "not said"), self._secrets(), "…") for name in ("Deprecation", "Sunset")),
         )

@@ -5,6 +5,7 @@ Atlas gives a service account 50 tokens a minute and address, so one token serve
 
 import base64
 import re
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,6 +25,9 @@ MARGIN = timedelta(minutes=5)
 
 RENEWED_AT_MOST_EVERY = timedelta(minutes=1)
 """So that many refused calls in a row do not use up the tokens that Atlas gives in a minute."""
+
+_REMEMBERED = 8
+"""How many of the latest tokens are known again, should Atlas repeat one."""
 
 _OK = 200
 _FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
@@ -70,13 +74,27 @@ class _TokenAnswer(msgspec.Struct):
 class AtlasTokens:
     """The token of one service account, shared by all threads of a warm Lambda."""
 
-    def __init__(self, wire: AtlasWire, credentials: Callable[[], ServiceAccount], now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        wire: AtlasWire,
+        credentials: Callable[[], ServiceAccount],
+        now: Callable[[], datetime],
+        on_token: Callable[[str], None] = lambda _text: None,
+    ) -> None:
         self._wire = wire
+        self._on_token = on_token
         self._credentials = credentials
         self._now = now
         self._lock = Lock()
         self._token: Token | None = None
         self._renewed_at: datetime | None = None
+        self._sent: deque[str] = deque(maxlen=_REMEMBERED)
+
+    def secrets(self) -> tuple[str, ...]:
+        """The client secret, and the latest tokens: what must not be repeated by whoever is told what Atlas said."""
+        with self._lock:
+            kept = self._token
+            return (*self._sent, *((kept.account[1],) if kept is not None else ()))
 
     def current(self) -> tuple[Token, bool]:
         """Give a token, and whether it is an older one: one that Atlas may have withdrawn meanwhile."""
@@ -106,6 +124,8 @@ class AtlasTokens:
 
     def _keep(self, token: Token) -> Token:
         self._token = token
+        self._sent.append(token.text)
+        self._on_token(token.text)
         return token
 
     def _fetch(self, account: tuple[str, str]) -> Token:
@@ -116,7 +136,7 @@ class AtlasTokens:
             body=b"grant_type=client_credentials",
         )
         if answer.status != _OK:
-            raise _refused(answer)
+            raise _refused(answer, account)
         granted = _read(answer)
         life = timedelta(seconds=granted.expires_in)
         return Token(
@@ -143,8 +163,8 @@ def _read(answer: Answer) -> _TokenAnswer:
     return granted
 
 
-def _refused(answer: Answer) -> OutsideError:
-    code, _ = read_error(answer)
+def _refused(answer: Answer, account: tuple[str, str]) -> OutsideError:
+    code, _ = read_error(answer, account)
     reason = f"HTTP {answer.status} {code}".rstrip()
     if is_temporary(answer.status, code):
         message = f"{TOKEN_CALL}: {reason}: no access token for now, ask again later"

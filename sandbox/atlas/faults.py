@@ -4,10 +4,15 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-Before = Literal["status", "drop_before", "429", "429_bare", "token_revoked", "late_effect"]
-"""The world sees nothing of the call; after `late_effect` it does so `seconds` of virtual time later."""
-After = Literal["status_after", "drop_after", "truncate", "not_json", "latency"]
-"""The call has its effect; only the answer suffers. With `latency` it comes `seconds` of real time late."""
+Before = Literal["status", "drop_before", "429", "429_bare", "token_revoked", "late_effect", "echo", "echo_code"]
+"""The world sees nothing of the call; after `late_effect` it does so `seconds` of virtual time later.
+
+A refusal that is an `echo` repeats what the call was authorized with and what it sent, as careless proxies do;
+`echo_code` does so in the code of the error.
+"""
+After = Literal["status_after", "drop_after", "truncate", "not_json", "latency", "echo_sunset"]
+"""The call has its effect; only the answer suffers. With `latency` it comes `seconds` of real time late, with
+`echo_sunset` its header Sunset repeats what the call was authorized with."""
 Garbled = Literal[
     "no_results", "null_results", "wrong_total", "goes_on", "bad_dates", "unknown_keys", "no_keys", "no_ids"
 ]

@@ -1,11 +1,13 @@
 """The pretend Atlas over HTTP/1.1 on loopback, with the faults that somebody ordered."""
 
 import time
+from base64 import b64decode
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from datetime import datetime, timedelta
 from typing import Any, Self
+from urllib.parse import quote
 
 import msgspec
 from werkzeug.http import http_date
@@ -83,7 +85,7 @@ class PretendAtlas:
             if self.after_call is not None:
                 self.after_call(request.method, request.path, request.args)
         if fault is not None:
-            _suffer(fault, response)
+            _suffer(fault, response, request.headers.get("Authorization", ""))
         if fault is not None and fault.kind == "truncate":
             return _half(response, environ, start_response)
         return response(environ, start_response)
@@ -106,6 +108,10 @@ class PretendAtlas:
         match fault.kind:
             case "status" | "drop_before":
                 raise _ordered(fault)
+            case "echo":
+                raise Refusal(fault.status, fault.code, _repeated(request, raw))
+            case "echo_code":
+                raise Refusal(fault.status, _secret_part(request).encode().hex().upper()[:120], "This was ordered.")
             case "429":
                 raise Refusal(429, "RATE_LIMITED", "This fault was ordered.", headers={"Retry-After": "1"})
             case "429_bare":
@@ -174,6 +180,19 @@ def _ordered(fault: Fault) -> Refusal:
     return Refusal(fault.status, fault.code, "This fault was ordered.")
 
 
+def _secret_part(request: Request) -> str:
+    """What proves who calls: the token, or a service account's own name and secret."""
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    return b64decode(given).decode() if scheme == "Basic" else given
+
+
+def _repeated(request: Request, raw: bytes) -> str:
+    """What a careless proxy says: the header, what it means, and the body, in all ways of writing them."""
+    proof, sent = _secret_part(request), raw.decode("utf-8", "replace")
+    ways = (request.headers.get("Authorization", ""), proof, quote(proof, safe=""), proof.encode().hex(), sent)
+    return " ".join(("Denied:", *ways))
+
+
 def _json(body: object, content_type: str, status: int = 200) -> Response:
     return Response(msgspec.json.encode(body), status=status, content_type=content_type)
 
@@ -185,10 +204,12 @@ def _refused(refusal: Refusal) -> Response:
     return response
 
 
-def _suffer(fault: Fault, response: Response) -> None:
+def _suffer(fault: Fault, response: Response, authorization: str) -> None:
     """Let the answer come late, spoilt or not at all."""
     if fault.kind == "latency":
         time.sleep(fault.seconds)
+    elif fault.kind == "echo_sunset":
+        response.headers["Sunset"] = response.headers["Deprecation"] = authorization
     elif fault.kind in {"drop_before", "drop_after"}:
         raise ConnectionResetError("a fault was ordered: the connection ends without an answer")
     else:

@@ -22,6 +22,8 @@ class Tokens:
         self._accounts = accounts
         self._tokens: dict[str, tuple[ServiceAccount, datetime]] = {}
         self._granted: list[tuple[str, float]] = []
+        self.ever: set[str] = set()
+        """Every token that was ever given: whoever looks for leaks looks for these."""
         self.barred: set[str] = set()
         """Client ids of accounts that were taken away: they get no token, and theirs are worth nothing."""
 
@@ -34,6 +36,7 @@ class Tokens:
             raise Refusal(400, "INVALID_GRANT_TYPE", "Only client_credentials are granted.")
         self._check_limit(account)
         token = token_urlsafe(24)
+        self.ever.add(token)
         self._tokens[token] = (account, now + TOKEN_LIFE)
         return {"access_token": token, "expires_in": int(TOKEN_LIFE.total_seconds()), "token_type": "Bearer"}
 
