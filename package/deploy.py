@@ -1,7 +1,7 @@
 """Deploys what `make package` has built, and takes it down again: `python -m package.deploy deploy|undeploy STAGE`.
 
 It finds credentials and region as every AWS tool does, and honours AWS_ENDPOINT_URL. Parameters come from
-`stages/STAGE.json` where there is such a file, and from NAME=VALUE; what is given nowhere keeps its last value.
+`stages/STAGE.json` where there is such a file, and from --parameters; what is given nowhere keeps its last value.
 """
 
 import argparse
@@ -110,7 +110,9 @@ def parser() -> argparse.ArgumentParser:
     commands = asked.add_subparsers(dest="command", required=True)
     up = commands.add_parser("deploy", help="make or change the stack")
     up.add_argument("stage")
-    up.add_argument("parameters", nargs="*", metavar="NAME=VALUE", help="a parameter of the template")
+    up.add_argument(
+        "--parameters", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="of the template"
+    )
     up.add_argument("--bucket", help="where packages lie; by default one that is made for it")
     up.add_argument("--dry-run", action="store_true", help="show what would change, and change nothing")
     up.add_argument("--may-replace", action="append", default=[], metavar="ID", help="the table, if it must be so")
@@ -125,7 +127,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str]) -> int:
     """Do what is asked; every refusal is told in words, with exit status 1."""
-    given = parser().parse_intermixed_args(arguments)
+    given = parser().parse_args(arguments)
     try:
         return int(given.work(given))
     except Refused as refusal:
