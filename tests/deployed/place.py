@@ -67,7 +67,9 @@ class Identities:
             return ()
         iam = self._place.client("iam")
         names = iam.list_role_policies(RoleName=caller.role_name)["PolicyNames"]
-        documents = (iam.get_role_policy(RoleName=caller.role_name, PolicyName=name)["PolicyDocument"] for name in names)
+        documents = (
+            iam.get_role_policy(RoleName=caller.role_name, PolicyName=name)["PolicyDocument"] for name in names
+        )
         return tuple(json.dumps(document) for document in documents)
 
     def boundary_of(self, _caller):
@@ -189,9 +191,7 @@ class Place:
         ran = subprocess.run(
             [sys.executable, "-m", "cli", *words, "--endpoint", self.api],
             cwd=ROOT,
-            env=self.environment(
-                aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"]
-            ),
+            env=self.environment(aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"]),
             capture_output=True,
             text=True,
             check=False,

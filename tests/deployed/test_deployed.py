@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from deployed.emulator import ACCOUNT
 from deployed.place import SECRET, STACK, eventually
 
 REQUEST = "11111111-2222-3333-4444-555555555555"
