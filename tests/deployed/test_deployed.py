@@ -1,17 +1,26 @@
 """Keyturn as it is deployed: its story on the emulator, in order. `make deploy-test` runs it."""
 
 import json
+import sys
 
 import pytest
+from deployed.emulator import ACCOUNT, ROOT
 from deployed.place import SECRET, STACK, eventually
 
-REQUEST = "11111111-2222-3333-4444-555555555555"
+sys.path.insert(0, str(ROOT / "docs"))
+import draw_powers
 
 
 @pytest.fixture(scope="module")
 def told(place):
     """What people get: a queue subscribed to the topic of alerts."""
     return place.make_mailbox(place.outputs()["AlertsTopicArn"], "people")
+
+
+@pytest.fixture(scope="module")
+def machines(place):
+    """What machines get: a queue that a rule of the event bus feeds."""
+    return place.make_feed(place.outputs()["EventBusName"], "machines")
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +68,7 @@ def test_doctor_finds_nothing_wrong(place, project, ada):
     assert "1 project, none in trouble" in printed
 
 
-def test_a_rotation_asked_for_over_the_api_goes_through_the_queue_to_the_swap(place, project, told, ada):
+def test_a_rotation_asked_for_over_the_api_goes_through_the_queue_to_the_swap(place, project, told, machines, ada):
     old = place.ask("GET", f"/v1/projects/{project}", key=ada)[1]["key"]
 
     status, rotation = place.ask(
@@ -72,7 +81,7 @@ def test_a_rotation_asked_for_over_the_api_goes_through_the_queue_to_the_swap(pl
     assert str(place.atlas.projects[project].encryption.cmk.arn) == shown["new_key"]
 
 
-def test_the_rotation_is_deployed_once_every_cluster_has_rested_with_the_new_key(place, project, told, ada):
+def test_the_rotation_is_deployed_once_every_cluster_has_rested_with_the_new_key(place, project, ada):
     place.pass_time(minutes=25)
     place.invoke("Track")
     eventually(lambda: any("at rest" in one for one in place.rotation(project, ada)["waiting_for"]))
@@ -82,8 +91,144 @@ def test_the_rotation_is_deployed_once_every_cluster_has_rested_with_the_new_key
     place.rotation_in("deployed", project, ada)
 
 
-def test_every_notice_reaches_its_subscriber_through_the_stream_once(place, told):
+def test_every_notice_reaches_people_and_machines_through_the_stream_once(place, told, machines):
     messages = [json.loads(one["Body"]) for one in place.taken(told, 10)]
+    events = [json.loads(one["Body"]) for one in place.taken(machines, 10)]
 
-    kinds = [one["MessageAttributes"]["kind"]["Value"] for one in messages]
-    assert sorted(kinds) == ["rotation_deployed", "rotation_started"]
+    kinds = sorted(one["MessageAttributes"]["kind"]["Value"] for one in messages)
+    assert kinds == ["rotation_deployed", "rotation_deploying", "rotation_started"]
+    assert sorted(event["detail"]["kind"] for event in events) == kinds
+    assert {event["source"] for event in events} == {"keyturn"}
+
+
+def test_a_changed_notice_does_not_wake_the_stream_but_waits_for_relay(place, told):
+    """Here the notice is made to look unsent; that relay's schedule really fires is seen further down."""
+    events, rule = place.client("events"), place.physical("RelayRelayEvent")
+    events.disable_rule(Name=rule)
+
+    place.unsend_a_notice()
+
+    assert place.taken(told, 4) == []
+    events.enable_rule(Name=rule)
+
+
+def test_one_bad_message_of_a_batch_is_given_back_and_ends_among_the_dead_letters(place):
+    queue, dead = place.physical("RotationsQueue"), place.physical("RotationsDeadLetters")
+    mapping = place.mapping_of("Rotate")
+    place.soon_visible("RotationsQueue")
+    place.change_mapping(mapping, Enabled=False, BatchSize=10)
+    good = {"project_id": "nobody", "rotation_id": "nothing"}
+    bodies = [json.dumps(good), "this is no JSON", json.dumps(good)]
+    entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
+    place.client("sqs").send_message_batch(QueueUrl=queue, Entries=entries)
+
+    place.change_mapping(mapping, Enabled=True)
+
+    (letter,) = place.taken(dead, 40)
+    assert letter["Body"] == "this is no JSON"
+    assert place.waiting(queue) == 0
+    place.change_mapping(mapping, BatchSize=1)
+
+
+def test_a_rotation_that_iam_stopped_goes_on_from_the_dead_letters_once_it_may(place, project, ada):
+    queue, dead = place.physical("RotationsQueue"), place.physical("RotationsDeadLetters")
+    with place.without("Rotate", "dynamodb:*"):
+        body = {"strategy": "kms-on-demand", "reason": "with a new material"}
+        status, _ = place.ask(
+            "POST", f"/v1/projects/{project}/rotations", body, key=ada, **{"Idempotency-Key": "second"}
+        )
+        assert status == 202
+        (letter,) = place.taken(dead, 40)
+        assert place.rotation(project, ada)["state"] == "requested"
+
+    place.client("sqs").send_message(QueueUrl=queue, MessageBody=letter["Body"])
+
+    done = place.rotation_in("deployed", project, ada)
+    assert done["strategy"] == "kms-on-demand"
+    assert done["evidence"]
+
+
+def test_what_a_schedule_could_not_get_done_is_laid_aside(place):
+    with place.without("Remind", "dynamodb:*"):
+        place.invoke("Remind", kind="Event")
+
+        (letter,) = place.taken(place.physical("AsyncDeadLetters"), 60)
+
+    body = json.loads(letter["Body"])
+    assert body["requestContext"]["condition"] == "RetriesExhausted"
+    assert "dynamodb" in json.dumps(body["responsePayload"]).lower()
+
+
+def test_the_old_key_is_kept_and_the_api_says_why(place, project, ada):
+    eventually(lambda: place.key_left_by_the_first(project, ada)["reasons"])
+
+    left = place.key_left_by_the_first(project, ada)
+
+    assert left["safe_to_delete"] is False
+
+
+def test_guard_brings_a_needed_key_back_and_names_who_was_at_it(place, project, told, ada):
+    key = place.key_left_by_the_first(project, ada)["arn"]
+    place.taken(told)
+    place.of_kms("ScheduleKeyDeletion", KeyId=key, PendingWindowInDays=7)
+
+    place.invoke("Guard", place.kms_events[-1])
+
+    assert place.of_kms("DescribeKey", KeyId=key)["KeyMetadata"]["KeyState"] == "Enabled"
+    (message,) = [json.loads(one["Body"]) for one in place.taken(told, 10)]
+    assert f"arn:aws:iam::{ACCOUNT}:root" in message["Message"]
+
+
+def test_relay_fires_on_its_schedule_and_sends_what_waits(place, told):
+    (message,) = [json.loads(one["Body"]) for one in place.taken(told, 75)]
+
+    assert message["MessageAttributes"]["notice_id"]["Value"] == place.unsent
+
+
+NOT_TRIED = {"sts:AssumeRole"}
+"""The emulator's policies do not see which role is meant, and so refuse it to everybody."""
+
+
+@pytest.mark.parametrize("name", sorted(draw_powers.policies()))
+def test_a_functions_role_may_do_what_the_page_of_powers_says_and_nothing_else(place, name):
+    intended = draw_powers.table()[name]
+
+    tried = place.try_powers(name)
+
+    may = {action for action, said in intended.items() if said not in {draw_powers.NO, draw_powers.NEVER}}
+    assert {action for action, allowed in tried.items() if allowed} == may - NOT_TRIED
+    assert set(tried) == set(intended) - NOT_TRIED
+
+
+def test_a_change_of_parameters_is_an_update_in_place_that_leaves_the_memory_alone(place, project, ada):
+    table, api = place.table, place.api
+
+    assert place.deploy("--dry-run", LogRetentionDays="30") == 0
+    assert "nothing was changed" in place.printed
+    assert place.deploy(LogRetentionDays="30") == 0
+
+    assert f"{STACK}: UPDATE_COMPLETE" in place.printed
+    assert (place.table, place.api) == (table, api)
+    groups = place.client("logs").describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{STACK}-")["logGroups"]
+    assert {one["retentionInDays"] for one in groups} == {30}
+    assert place.ask("GET", f"/v1/projects/{project}", key=ada)[0] == 200
+
+
+def test_the_same_package_again_changes_nothing(place):
+    assert place.deploy() == 0
+
+    assert "nothing to change" in place.printed
+
+
+def test_without_the_stack_the_table_and_every_key_are_still_there(place, project, ada):
+    table = place.table
+    keys = [place.rotation(project, ada)["old_key"], place.key_left_by_the_first(project, ada)["arn"]]
+
+    assert place.run("undeploy") == 0
+
+    assert f"kept AWS::DynamoDB::Table {table}" in place.printed
+    found = place.client("dynamodb").describe_table(TableName=table)["Table"]
+    assert found["ItemCount"] > 0
+    assert {place.of_kms("DescribeKey", KeyId=key)["KeyMetadata"]["KeyState"] for key in keys} == {"Enabled"}
+    left = place.client("lambda").list_functions()["Functions"]
+    assert [one["FunctionName"] for one in left if one["FunctionName"].startswith(STACK)] == []
