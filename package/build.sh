@@ -23,7 +23,7 @@ package --merge-template "$build/source/.chalice/resources.yaml" "$build/package
 package "$build/generated"
 "$venv/bin/python" -m package.flatten "$build/package/sam.yaml"
 
-"$venv/bin/cfn-lint" "$build/package/sam.yaml" docs/kms-account-role.yaml
+"$venv/bin/cfn-lint" "$build/package/sam.yaml" docs/kms-account-role.yaml docs/data-key.yaml
 "$venv/bin/python" -m package.check "$build"
 mapfile -t handlers < <(sed -n 's/^ *Handler: //p' "$build/package/sam.yaml" | sort -u)
 env -i "$venv/bin/python" -I -S package/import_handlers.py "$build/unpacked" "$build/runtime" "${handlers[@]}"
