@@ -34,7 +34,7 @@ def test_the_make_targets_run_the_script_that_is_tested():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
 
     run = re.findall(
-        r"^\t\.venv-package/bin/python -m package\.deploy (\w+) \$\(STAGE\)( \$\(ARGS\))?$", makefile, re.M
+        r"^\t\.venv-package/bin/python -m package\.deploy (\w+) \$\(STAGE\)( \$\(ARGS\))?$", makefile, re.MULTILINE
     )
 
     assert run == [("deploy", " $(ARGS)"), ("undeploy", "")]
