@@ -290,7 +290,9 @@ def test_atlas_is_reached_over_tls_only():
     assert not re.fullmatch(pattern, "http://cloud.mongodb.com")
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-package.txt"])
+@pytest.mark.parametrize(
+    "name", sorted(path.name for path in ROOT.glob("requirements*.txt") if "-zip" not in path.name)
+)
 def test_every_requirement_is_pinned(name: str):
     assert all(re.fullmatch(r"[0-9][0-9a-z.]*", version) for version in pinned(name).values())
 
@@ -338,7 +340,8 @@ def test_continuous_integration_runs_the_tests_as_the_readme_tells_people_to():
 
     commands = [line.split("#")[0].strip() for line in script]
     assert "make test" in [line.split("#")[0].strip() for line in told]
-    assert {"make test", "make check", "make package"} <= set(commands)
+    assert {"make test", "make check", "make package", "make deploy-test", "make audit"} <= set(commands)
+    assert [line for line in commands if line][-1] == "make test"
     assert "set -euo pipefail" in commands
 
 
