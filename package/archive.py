@@ -1,7 +1,9 @@
 """The zip that Lambda gets: what may lie in it, and an unpacked copy that this machine can import."""
 
 import importlib.machinery
+import json
 import shutil
+import sys
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
@@ -37,17 +39,36 @@ ARCHITECTURES = {"arm64": "aarch64", "x86_64": "x86_64"}
 
 def archive_complaints(names: Iterable[str]) -> Iterator[str]:
     """Files in the zip that have no business there."""
+    names = set(names)
     unwelcome: dict[str, str] = {}
-    for name in names:
+    for name in sorted(names):
+        source = source_of(name)
         first = PurePosixPath(name).parts[0]
         if first in NEVER_SHIPS:
             unwelcome[first] = NEVER_SHIPS[first]
-        elif first == "chalice" and name not in _CHALICE_AT_RUN_TIME:
+        elif first == "chalice" and source not in _CHALICE_AT_RUN_TIME:
             unwelcome[name] = "only Chalice's app module runs in Lambda"
-        elif "__pycache__" in name:
-            unwelcome[name] = "compiled files change the zip from build to build"
+        elif source not in names:
+            unwelcome[name] = "it is compiled from nothing that lies in the zip"
     for name, reason in unwelcome.items():
         yield f"the zip holds {name}: {reason}"
+
+
+def source_of(name: str) -> str:
+    """The module that a compiled file was made from; any other file is its own source."""
+    path = PurePosixPath(name)
+    if path.suffix != ".pyc":
+        return name
+    folder = path.parent.parent if path.parent.name == "__pycache__" else path.parent
+    return str(folder / f"{path.name.split('.', 1)[0]}.py")
+
+
+def checked_bytecode(archive: Path, begins_with: bytes) -> Iterator[str]:
+    """Compiled modules that Lambda would not load as they are: another Python's, or dated ones."""
+    with zipfile.ZipFile(archive) as opened:
+        for name in opened.namelist():
+            if name.endswith(".pyc") and not opened.read(name).startswith(begins_with):
+                yield f"the zip holds {name}, which Lambda would compile anew at every start"
 
 
 def unpack(archive: Path, folder: Path) -> list[str]:
@@ -105,3 +126,13 @@ def missing_compiled(names: Iterable[str], packages: Path) -> Iterator[str]:
             relative = path.relative_to(packages)
             if str(PurePosixPath(relative.parent) / relative.name.split(".", 1)[0]) not in shipped:
                 yield f"the zip lacks {relative}"
+
+
+def machine() -> str:
+    """The word in file names for the processor that the package is for, as .chalice/config.json has it."""
+    config = json.loads((Path(__file__).parent.parent / ".chalice" / "config.json").read_text())
+    return ARCHITECTURES[config["lambda_architecture"]]
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{machine()}\n")

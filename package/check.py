@@ -9,11 +9,13 @@ from pathlib import Path
 from package.archive import (
     ARCHITECTURES,
     archive_complaints,
+    checked_bytecode,
     give_runtime,
     lend_compiled,
     missing_compiled,
     unpack,
 )
+from package.precompile import UNCHECKED
 from package.rules import template_complaints
 from package.template import read
 from package.translation import translation_complaints
@@ -33,6 +35,7 @@ def complaints(build: Path) -> Iterator[str]:
     packages = Path(sysconfig.get_path("platlib"))
     names = unpack(build / "package" / "deployment.zip", build / "unpacked")
     yield from archive_complaints(names)
+    yield from checked_bytecode(build / "package" / "deployment.zip", UNCHECKED)
     yield from missing_compiled(names, packages)
     machine = ARCHITECTURES[config["lambda_architecture"]]
     yield from lend_compiled(names, packages, build / "unpacked", machine)

@@ -12,6 +12,7 @@ import sys
 def main(unpacked: str, runtime: str, handlers: list[str]) -> None:
     """Import it all; an ImportError or a missing handler ends the program with its traceback."""
     sys.path[:0] = [unpacked, runtime]
+    sys.dont_write_bytecode = True
     for handler in handlers:
         module, function = handler.rsplit(".", 1)
         getattr(importlib.import_module(module), function)

@@ -1,6 +1,7 @@
 """The shipped resources, made in the pretend AWS: one template for both, so that neither can drift.
 
-Only tables, queues, topics and buses are made; everything else in the template means nothing to moto.
+Only tables, queues, topics and buses are made; everything else in the template means nothing to moto. The
+template's conditions stand for what its parameters add (a key, topics of one's own): here none of them holds.
 """
 
 import json
@@ -13,6 +14,9 @@ Client = Any  # boto3's clients carry no types
 Properties = Mapping[str, Any]
 Made = dict[str, str]
 """`arn` and `name` of a resource, `url` of a queue, `stream_arn` of a table, and `ref`, what Ref gives."""
+
+_NO_VALUE = object()
+"""What AWS::NoValue gives: the property is left out."""
 
 _VARIABLE = re.compile(r"\$\{([^}!]+)\}")
 _STACK = "keyturn"
@@ -73,17 +77,20 @@ class Template:
     def resolve(self, value: Any) -> Any:  # noqa: ANN401 - any part of a template
         """Replace the intrinsics in a part of the template; raises ValueError for one it does not know."""
         if isinstance(value, list):
-            return [self.resolve(item) for item in value]
+            return [found for item in value if (found := self.resolve(item)) is not _NO_VALUE]
         if not isinstance(value, dict):
             return value
         intrinsic = next(iter(value), "") if len(value) == 1 else ""
         if intrinsic == "Ref" or intrinsic.startswith("Fn::"):
             return self._intrinsic(intrinsic, value[intrinsic])
-        return {name: self.resolve(item) for name, item in value.items()}
+        resolved = {name: self.resolve(item) for name, item in value.items()}
+        return {name: item for name, item in resolved.items() if item is not _NO_VALUE}
 
     def _intrinsic(self, intrinsic: str, given: Any) -> Any:  # noqa: ANN401 - any part of a template
         if intrinsic == "Ref":
-            return self._variable(given)
+            return _NO_VALUE if given == "AWS::NoValue" else self._variable(given)
+        if intrinsic == "Fn::If":
+            return self.resolve(given[2])
         if intrinsic == "Fn::GetAtt":
             parts = given.split(".", 1) if isinstance(given, str) else given
             return self._attribute(*parts)

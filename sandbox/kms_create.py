@@ -26,7 +26,9 @@ def create_key(call: Call) -> Answer:
     call.gate.check_account(call, "kms:CreateKey", "*")
     tags = checked_tags(call.given("Tags", []))
     if tags:
-        call.gate.check_account(call, "kms:TagResource", "*")
+        # "At a minimum, the permission must cover all KMS keys in the account and Region" (AWS' guide on KMS' tags).
+        every_key = f"arn:aws:kms:{call.region}:{call.caller.account}:key/*"
+        call.gate.check_account(call, "kms:TagResource", every_key)
     key = _new_key(call)
     call.gate.check_not_locked_out(call, key, key.policy)
     key.tags.update(tags)

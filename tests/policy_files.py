@@ -46,11 +46,14 @@ def allowed(policy: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def short(resource: object) -> str:
-    """A resource by its logical id, an index by its name, anything else as text."""
+    """A resource by its logical id, an index by its name, anything else as text; what the stack makes by itself,
+    where a parameter may name another one."""
     if isinstance(resource, dict):
         ((kind, value),) = resource.items()
         if kind == "Fn::GetAtt":
             return value[0]
+        if kind == "Fn::If":
+            return short(value[2])
         return value.rpartition("/index/")[2]
     return str(resource)
 

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 
 from chalicelib import wiring
 from chalicelib.settings import DEFAULTS
-from package.archive import archive_complaints, missing_compiled
+from package.archive import archive_complaints, checked_bytecode, missing_compiled
+from package.precompile import UNCHECKED, precompile
 from package.rules import mixed_intrinsics, overlays_over_nothing, shared_roles, too_wide, wrong_functions
 from package.sources import lay
 from package.template import read, write
@@ -294,13 +296,40 @@ def test_atlas_is_reached_over_tls_only():
     assert not re.fullmatch(pattern, "http://cloud.mongodb.com")
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-package.txt"])
+@pytest.mark.parametrize(
+    "name", sorted(path.name for path in ROOT.glob("requirements*.txt") if "-zip" not in path.name)
+)
 def test_every_requirement_is_pinned(name: str):
     assert all(re.fullmatch(r"[0-9][0-9a-z.]*", version) for version in pinned(name).values())
 
 
 def test_the_zip_asks_for_nothing_that_the_runtime_brings():
     assert not {"boto3", "botocore", "chalice", "urllib3"} & set(pinned("requirements.txt"))
+
+
+def test_what_ships_is_pinned_by_digest_and_nothing_else_is():
+    lines = (ROOT / "requirements-zip.txt").read_text().splitlines()
+
+    named = dict(line.removesuffix(" \\").split("==") for line in lines if "==" in line)
+    assert named == pinned("requirements.txt")
+    assert sum("--hash=sha256:" in line for line in lines) >= len(named)
+    assert "--require-hashes" in (ROOT / "package" / "build.sh").read_text()
+
+
+def test_bytecode_of_the_zip_is_loaded_without_a_look_at_its_source(tmp_path: Path):
+    for name, dated in (("good.zip", False), ("bad.zip", True)):
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            archive.writestr("app.py", "x = 1\n")
+            if dated:
+                archive.writestr("__pycache__/app.cpython-313.pyc", UNCHECKED[:4] + bytes(12))
+    count = precompile(tmp_path / "good.zip")
+
+    with zipfile.ZipFile(tmp_path / "good.zip") as archive:
+        names = archive.namelist()
+    assert count == 1
+    assert list(archive_complaints(names)) == []
+    assert list(checked_bytecode(tmp_path / "good.zip", UNCHECKED)) == []
+    assert len(list(checked_bytecode(tmp_path / "bad.zip", UNCHECKED))) == 1
 
 
 def test_what_is_tested_is_what_is_packaged():
@@ -317,7 +346,8 @@ def test_continuous_integration_runs_the_tests_as_the_readme_tells_people_to():
 
     commands = [line.split("#")[0].strip() for line in script]
     assert "make test" in [line.split("#")[0].strip() for line in told]
-    assert {"make test", "make check", "make package"} <= set(commands)
+    assert {"make test", "make check", "make package", "make deploy-test", "make audit"} <= set(commands)
+    assert [line for line in commands if line][-1] == "make test"
     assert "set -euo pipefail" in commands
 
 
@@ -376,9 +406,7 @@ def test_a_broad_denial_is_no_permission():
     assert not said
 
 
-@pytest.mark.parametrize(
-    "name", ["boto3/__init__.py", "sandbox/serve.py", "chalice/cli/main.py", "chalicelib/__pycache__/a.pyc"]
-)
+@pytest.mark.parametrize("name", ["boto3/__init__.py", "sandbox/serve.py", "chalice/cli/main.py", "chalicelib/a.pyc"])
 def test_what_has_no_business_in_the_zip_is_refused(name: str):
     said = list(archive_complaints(["app.py", "chalice/app.py", "chalicelib/settings.py", name]))
 

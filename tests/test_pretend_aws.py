@@ -275,11 +275,23 @@ def test_a_queue_gets_the_dead_letter_queue_of_its_template(aws, made):
     assert redrive == {"deadLetterTargetArn": made["Dead"]["arn"], "maxReceiveCount": 2}
 
 
-@pytest.mark.parametrize("broken", [{"Ref": "Nobody"}, {"Fn::If": ["A", "b", "c"]}, {"Ref": "Loop"}])
+def test_what_a_template_makes_only_under_a_condition_is_left_out(aws):
+    named = {"Fn::If": ["Special", "special", "usual"]}
+    left_out = {"Fn::If": ["Special", "1", {"Ref": "AWS::NoValue"}]}
+    resources = {"Queue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": named, "DelaySeconds": left_out}}}
+
+    made = aws.provision(resources)
+
+    given = aws.client("sqs").get_queue_attributes(QueueUrl=made["Queue"]["url"], AttributeNames=["DelaySeconds"])
+    assert made["Queue"]["name"] == "usual"
+    assert given["Attributes"]["DelaySeconds"] == "0"
+
+
+@pytest.mark.parametrize("broken", [{"Ref": "Nobody"}, {"Fn::Select": [0, ["a"]]}, {"Ref": "Loop"}])
 def test_what_cannot_be_resolved_is_an_error_and_never_a_guess(aws, broken):
     resources = {"Loop": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": broken}}}
 
-    with pytest.raises(ValueError, match=r"Nobody|Fn::If|Loop"):
+    with pytest.raises(ValueError, match=r"Nobody|Fn::Select|Loop"):
         aws.provision(resources)
 
 

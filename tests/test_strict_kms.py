@@ -496,6 +496,18 @@ def test_creating_keys_needs_permission_and_so_does_tagging_them(world):
     assert world.do("CreateKey", STRANGER)["KeyMetadata"]["KeyState"] == "Enabled"
 
 
+@pytest.mark.parametrize(("on", "code"), [("key/*", None), ("key/one-key", "AccessDeniedException")])
+def test_tags_of_a_new_key_need_leave_for_every_key_of_the_account_and_region(world, on, code):
+    tagging = {"Effect": "Allow", "Action": "kms:TagResource", "Resource": f"arn:aws:kms:*:{STRANGER.account}:{on}"}
+    world.iam.policies[STRANGER.arn] = (document(allow(["kms:CreateKey", "kms:PutKeyPolicy"]), tagging),)
+    asked = {"Tags": [{"TagKey": "a", "TagValue": "b"}]}
+
+    if code is None:
+        assert world.do("CreateKey", STRANGER, **asked)["KeyMetadata"]["KeyState"] == "Enabled"
+    else:
+        assert world.refusal("CreateKey", STRANGER, **asked)[0] == code
+
+
 def test_a_grant_lets_its_grantee_in_until_it_is_revoked(world):
     key = world.new_key()
     grant = world.do(
