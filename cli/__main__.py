@@ -6,11 +6,11 @@ from io import TextIOWrapper
 
 import typer
 
-from cli.commands import deletions, doctor, evidence, fleet, keys, policies, rehearsal, rotations
+from cli.commands import console, deletions, doctor, evidence, fleet, keys, policies, rehearsal, rotations
 from cli.failures import REFUSED
 from cli.front import app
 
-NOUNS = (fleet, rotations, keys, deletions, policies, evidence, rehearsal, doctor)
+NOUNS = (fleet, rotations, keys, deletions, policies, evidence, rehearsal, console, doctor)
 """The files whose commands are announced: to import them announces them."""
 
 

@@ -15,7 +15,7 @@ ORDER = (
     *("status", "projects", "project", "policy", "ack"),
     *("rotate", "rotations", "rotation", "rollback", "cancel"),
     *("keys", "key", "attest", "delete", "approve", "calloff", "deletion"),
-    *("evidence", "rehearse", "health", "doctor"),
+    *("evidence", "rehearse", "console", "health", "doctor"),
 )
 """The commands in the order of the help."""
 
