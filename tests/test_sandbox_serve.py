@@ -153,8 +153,10 @@ def test_the_announcement_names_everything_that_others_need_and_stops_when_told(
         running.send_signal(signal.SIGTERM)
         status = running.wait(10)
 
-    names = "api aws atlas console table alerts_topic event_bus admin operators"
+    names = "api aws atlas console consoles table alerts_topic event_bus admin operators"
     assert announced.keys() == set(names.split())
+    assert announced["console"] == announced["consoles"][0]
+    assert len(set(announced["consoles"])) == 2
     assert len({operator["arn"] for operator in announced["operators"]}) == 2
     assert clock["now"].endswith("Z")
     assert [project["name"] for project in projects] == ["payments", "playground"]

@@ -1,5 +1,6 @@
 """`console`: the page for operators."""
 
+import json
 import webbrowser
 from typing import Annotated
 
@@ -25,7 +26,7 @@ def console(
     source = desk.client.signer.source
     with open_console(desk.client, port) as (address, thread):
         if desk.as_json:
-            desk.print_json({"url": address, "endpoint": desk.client.place.address})
+            typer.echo(json.dumps({"url": address, "endpoint": desk.client.place.address}))
         else:
             typer.echo(f"{address}\nIt acts as you (credentials: {source}). Ctrl-C ends it.")
         if open_browser:

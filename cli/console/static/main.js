@@ -1,12 +1,24 @@
 // Which view the address names; one is open at a time.
 
+import { activity } from "./activity.js";
+import { deletion } from "./deletion.js";
 import { announce, h, put } from "./dom.js";
 import { fleet } from "./fleet.js";
+import { oneKey } from "./key.js";
+import { allKeys } from "./keys.js";
+import { project } from "./project.js";
+import { rotation } from "./rotation.js";
 import { startTheme } from "./theme.js";
 import { startClock } from "./time.js";
 
 const VIEWS = [
   [/^\/$/, "Fleet", fleet],
+  [/^\/projects\/([^/?]+)$/, "Project", project],
+  [/^\/rotations\/([^/?]+)\/([^/?]+)$/, "Rotation", rotation],
+  [/^\/keys$/, "Keys", allKeys],
+  [/^\/keys\/([^/?]+)(?:\?(.*))?$/, "Key", oneKey],
+  [/^\/deletions\/([^/?]+)$/, "Deletion", deletion],
+  [/^\/activity$/, "Activity", activity],
 ];
 
 const main = document.getElementById("main");
@@ -17,7 +29,7 @@ function open(first) {
   close();
   put(main);
   const [pattern, title, view] = VIEWS.find(([shape]) => shape.test(path)) ?? [/.*/, "Not found", absent];
-  const named = (path.match(pattern) ?? []).slice(1).map(decodeURIComponent);
+  const named = (path.match(pattern) ?? []).slice(1).map((part) => part && decodeURIComponent(part));
   document.title = `${title} · Keyturn`;
   close = view(main, ...named) ?? (() => {});
   for (const link of document.querySelectorAll("#nav a")) {

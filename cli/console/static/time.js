@@ -24,7 +24,8 @@ async function look() {
   if (moved) changed.dispatchEvent(new Event("time"));
 }
 
-async function pass(seconds, name) {
+/** Let virtual time pass, day by day. */
+export async function pass(seconds, name) {
   if (turning) return;
   turning = true;
   const place = document.getElementById("clock");
