@@ -93,4 +93,4 @@ class Person:
     def picture(self, name):
         """Keep what is seen under build/console/."""
         PICTURES.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+        self.page.screenshot(path=PICTURES / f"{name}.png", full_page=not self.page.locator("dialog[open]").count())

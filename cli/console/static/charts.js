@@ -22,6 +22,7 @@ function drawn(draw) {
 /** First days of months between two times, as many as fit. */
 function ticks(from, to, width) {
   const months = (to - from) / (30.4 * DAY);
+  if (months < 2.5) return days(from, to, width);
   const step = [1, 2, 3, 6, 12, 24, 60].find((one) => (width / months) * one > 58) ?? 120;
   const found = [];
   const start = new Date(from);
@@ -30,6 +31,18 @@ function ticks(from, to, width) {
     if (time > to) return found;
     if (at % step === 0) found.push([time, at % 12 === 0 || (step > 1 && !found.length) ? `${MONTHS[at % 12]} ${Math.floor(at / 12)}` : MONTHS[at % 12]]);
   }
+}
+
+/** Days between two times that are not far apart, as many as fit. */
+function days(from, to, width) {
+  const all = (to - from) / DAY;
+  const step = [1, 2, 7, 14].find((one) => (width / all) * one > 58) ?? 30;
+  const found = [];
+  for (let at = Math.ceil(from / DAY / step) * step; at * DAY <= to; at += step) {
+    const date = new Date(at * DAY);
+    found.push([at * DAY, `${date.getUTCDate()} ${MONTHS[date.getUTCMonth()]}`]);
+  }
+  return found;
 }
 
 /** The calendar behind rows: months and marked days. `x` turns a time into a place. */
@@ -78,7 +91,7 @@ export function timeline(lives, now, marks) {
       marks.map((one) => h("li", null, `${one.text}: ${day(new Date(one.at).toISOString())}`))));
 }
 
-const spell = ({ from, to }) => `from ${day(new Date(from).toISOString())} to ${day(new Date(to).toISOString())}`;
+const spell = ({ from, to, open }) => `${open ? "from a time nobody knows" : `from ${day(new Date(from).toISOString())}`} to ${day(new Date(to).toISOString())}`;
 
 /** How long each cluster's last snapshot stays: `held` is `clusters` of a key with snapshots; null when none. */
 export function draining(clusters, now, freeAt) {

@@ -3,17 +3,20 @@
 import { badge, h } from "./dom.js";
 import { count } from "./words.js";
 
-const ORDER = [false, null, true];
+const ORDER = [false, null];
 const WORDS = new Map([[true, ["passed", "good"]], [false, ["failed", "bad"]], [null, ["not verifiable", "warn"]]]);
 
-/** Checks as a table. */
-export function checkTable(checks) {
-  const ordered = [...checks].sort((a, b) => ORDER.indexOf(a.passed) - ORDER.indexOf(b.passed));
-  return h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Checks" }, h("table", { class: "checks" },
-    h("thead", null, h("tr", null, ["", "check", "what was seen"].map((word) => h("th", { scope: "col" }, word || h("span", { class: "unseen" }, "result"))))),
-    h("tbody", null, ordered.map((one) => h("tr", null, h("td", null, badge(...WORDS.get(one.passed))),
-      h("td", null, one.name.replaceAll("_", " ")), h("td", null, one.text))))));
+/** Checks: in the open what did not pass, and behind a click what did. */
+export function checkList(checks) {
+  const doubtful = checks.filter((one) => !one.passed).sort((a, b) => ORDER.indexOf(a.passed) - ORDER.indexOf(b.passed));
+  const passed = checks.filter((one) => one.passed);
+  return [
+    doubtful.length ? list(doubtful) : null,
+    passed.length ? h("details", null, h("summary", null, `${count(passed.length, "check")} passed`), list(passed)) : null];
 }
+
+const list = (checks) => h("ul", { class: "checks" }, checks.map((one) => h("li", null,
+  badge(...WORDS.get(one.passed)), h("span", null, h("strong", null, one.name.replaceAll("_", " ")), h("br"), one.text))));
 
 /** What checks say together. */
 export function outlook(checks) {

@@ -21,7 +21,7 @@ export function fleet(place) {
       { title: "standing", class: "standing", cell: (one) => { const at = standing(one, now()); return badge(STANDINGS[at], TONES[at]); } },
       { title: "name", class: "name", cell: (one) => h("a", { href: `#/projects/${one.project_id}` }, one.name || "-") },
       { title: "project", class: "id", cell: (one) => h("code", null, one.project_id) },
-      { title: "due", class: "due", cell: (one) => (one.due_at ? distance(one.due_at, now()) : "-") },
+      { title: "due", class: "due", cell: (one) => (one.due_at ? distance(one.due_at, now()) : "") },
       { title: "to know", class: "know", cell: (one) => toKnow(one, now()) },
     ],
   });

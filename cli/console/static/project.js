@@ -13,6 +13,8 @@ import { now } from "./time.js";
 import { count, day, keyId, minute, moment, short, spaced, when, who } from "./words.js";
 
 const OPEN_EVERY = 2000, IDLE_EVERY = 30000, LIVES = 8;
+// How much is drawn of a use whose beginning nobody of ours has seen.
+const BEFORE = 30 * 86400000;
 const at = (text) => moment(text).getTime();
 
 export function project(place, id) {
@@ -64,14 +66,14 @@ function draw(body, shape, buttons) {
       : null,
     buttons,
     h("div", { class: "columns" },
-      card("Key", facts([
+      h("div", { class: "stack" }, card("Key", facts([
         ["key", one.key ? h("a", { href: keyHref(one.key) }, h("code", null, keyId(one.key))) : "none"],
         ["key since", day(one.key_since)],
         ["due", when(one.due_at, now())],
         ["open rotation", one.open_rotation ? h("a", { href: `#/rotations/${one.project_id}/${one.open_rotation}` }, one.open_rotation) : null],
         ["quiet until", one.quiet_until && moment(one.quiet_until) > now() ? when(one.quiet_until, now()) : null],
         ["organization", h("code", null, one.organization)],
-      ])),
+      ])), clusters(one)),
       card("Policy", facts([
         ["rotates", `every ${policy.rotation_period_days} days`],
         ["on the due day", policy.mode === "rotate" ? "rotates by itself" : "reminds people"],
@@ -81,15 +83,18 @@ function draw(body, shape, buttons) {
         ["quarantine", count(policy.quarantine_days, "day")],
         ["guard", policy.guard === "cancel" ? "calls off what would destroy a needed key" : "only tells"],
         ["set for this project", one.policy_own.map(spaced).join(", ") || "nothing: the fleet's policy holds"],
-      ])),
-      card("Clusters",
-        one.not_covered_because ? h("p", null, `Not covered: ${one.not_covered_because}`) : null,
-        one.covered.length ? h("ul", { class: "clusters" }, one.covered.map((name) => h("li", null, badge("covered", "good"), name))) : h("p", { class: "dim" }, "No cluster is covered."),
-        one.not_covered.length ? h("ul", { class: "clusters" }, one.not_covered.map((cluster) => h("li", null, badge("not covered", "dim"), h("span", null, cluster.name, h("span", { class: "dim" }, `: ${cluster.reason}`))))) : null)),
+      ]))),
     shape.keys.length ? card("Its keys", timeline(lives(shape), now().getTime(), marks(one)), keyTable(shape.keys)) : null,
     card("Rotations", rotations.length ? rotationTable(rotations) : h("p", { class: "dim" }, "No rotation yet."),
       shape.more ? h("p", { class: "dim" }, "Older ones: `keyturn rotations`.") : null));
 }
+
+const clusters = (one) => card("Clusters",
+  one.not_covered_because ? h("p", null, `Not covered: ${one.not_covered_because}`) : null,
+  one.covered.length ? h("ul", { class: "clusters" }, one.covered.map((name) => h("li", null, badge("covered", "good"), name)))
+    : h("p", { class: "dim" }, "No cluster is covered."),
+  one.not_covered.length ? h("ul", { class: "clusters" }, one.not_covered.map((cluster) =>
+    h("li", null, badge("not covered", "dim"), h("span", null, cluster.name, h("span", { class: "dim" }, `: ${cluster.reason}`))))) : null);
 
 const rung = (days) => (days === 0 ? "on the day" : days < 0 ? `${-days} d before` : `${days} d after`);
 
@@ -113,12 +118,12 @@ function phasesOf(key, deletion, one, rotations, today) {
   const to = rotations.find((rotation) => rotation.new_key === key.arn && rotation.swapped_at);
   const away = rotations.find((rotation) => rotation.old_key === key.arn && rotation.new_key && rotation.new_key !== key.arn && rotation.swapped_at && rotation.state !== "rolled_back");
   const current = one.key === key.arn;
-  const deployed = key.deployed_at ? at(key.deployed_at) : to?.deployed_at ? at(to.deployed_at) : null;
-  const begins = deployed ?? (current && one.key_since ? at(one.key_since) : null);
-  const replaced = key.replaced_at ? at(key.replaced_at) : away?.deployed_at ? at(away.deployed_at) : null;
-  if (to) add("deploy", at(to.swapped_at), deployed ?? today);
-  const start = begins ?? (to ? null : replaced !== null ? replaced - 30 * 86400000 : null);
-  if (start !== null && !(to && deployed === null)) add("use", start, replaced ?? today);
+  const deployed = to?.deployed_at ? at(to.deployed_at) : null;
+  const replaced = key.replaced_at ? at(key.replaced_at) : away?.swapped_at ? at(away.swapped_at) : null;
+  if (to) add("deploy", at(to.swapped_at), deployed ?? replaced ?? today);
+  const begins = deployed ?? (to ? null : current && one.key_since ? at(one.key_since) : replaced === null ? null : replaced - BEFORE);
+  if (begins !== null) add("use", begins, replaced ?? today);
+  if (begins !== null && !deployed && !current) phases.at(-1).open = true;
   if (current && replaced === null && one.due_at) add("planned", today, at(one.due_at));
   if (replaced === null) return phases;
   const quarantined = deletion?.quarantined_at ? at(deletion.quarantined_at) : null;

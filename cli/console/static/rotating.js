@@ -1,7 +1,7 @@
 // Asking for a rotation: its checks first, then the question.
 
 import { post } from "./api.js";
-import { checkTable, outlook } from "./checks.js";
+import { checkList, outlook } from "./checks.js";
 import { choice, confirm, line, tick } from "./dialogs.js";
 import { badge, h } from "./dom.js";
 import { listed } from "./words.js";
@@ -46,7 +46,7 @@ export async function rotate(project) {
   const once = crypto.randomUUID();
   return confirm({
     title: refused ? "It would be refused" : `Rotate the key of ${project.name} now?`,
-    says: [h("p", null, badge(sentence, tone)), checkTable(wishes.checks),
+    says: [h("p", null, badge(sentence, tone)), checkList(wishes.checks),
       h("h3", null, refused ? "If you ask all the same" : "What will happen"),
       refused ? h("p", null, "Keyturn makes the checks again, and refuses while they fail; nothing is changed then.")
         : h("ul", null, HAPPENS[wishes.body.strategy](project).map((text) => h("li", null, text)))],

@@ -1,7 +1,7 @@
 // #/rotations/PROJECT/ID: one rotation while it goes.
 
 import { get, post } from "./api.js";
-import { checkTable } from "./checks.js";
+import { checkList } from "./checks.js";
 import { confirm } from "./dialogs.js";
 import { announce, badge, card, facts, h, put } from "./dom.js";
 import { live } from "./live.js";
@@ -91,7 +91,7 @@ function draw(body, one, buttons) {
       ["deployed", minute(one.deployed_at)],
       ["ended", minute(one.ended_at)],
     ])),
-    card("Checks", one.checks.length ? [h("p", null, `${count(one.checks.length, "check")} made: ${one.checks.length - failed - unknown} passed, ${failed} failed, ${unknown} not verifiable.`), checkTable(one.checks)] : h("p", { class: "dim" }, "None made yet."))),
+    card("Checks", one.checks.length ? [h("p", null, `${count(one.checks.length, "check")} made: ${one.checks.length - failed - unknown} passed, ${failed} failed, ${unknown} not verifiable.`), checkList(one.checks)] : h("p", { class: "dim" }, "None made yet."))),
     one.evidence.length ? card("What KMS lists", h("ul", null, one.evidence.map((text) => h("li", null, text)))) : null,
     one.still_readable ? card("What the old key still opens", h("p", null, readable(one.still_readable))) : null);
 }
