@@ -23,6 +23,7 @@ def open_browser():
     if chromium is None:
         pytest.skip("Chromium is not on this machine")
     with playwright.sync_playwright() as driver:
+        # Its own sandbox cannot be had as root, and it sees pages of this test alone.
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         try:
             yield browser

@@ -6,8 +6,12 @@ from types import SimpleNamespace
 
 import pytest
 from console_browser import NARROW, WIDE, Person, open_browser
-from fake_api import NOW, project
+from fake_api import NOW, SECRET, in_days, open_api, project
 
+from cli.client import Client
+from cli.console.server import open_console
+from cli.place import find_place
+from cli.signing import Signer
 from cli.standing import standing, to_know
 from cli.words import count, distance, dollars, key_id, listed, who
 from sandbox.atlas import BackupPolicy
@@ -25,9 +29,15 @@ KEPT = {
 
 
 @pytest.fixture(scope="module")
-def office():
+def browser():
+    with open_browser() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def office(browser):
     """Ada and Grace, each before their own console, and a project whose cluster takes snapshots."""
-    with open_browser() as browser, stage() as built:
+    with stage() as built:
         payments = built.add_project("payments")
         for cluster, policies in KEPT.items():
             built.atlas.add_cluster(payments, cluster, policies=policies)
@@ -59,7 +69,7 @@ def rotated(office):
     ada.press("Rotate now", within="dialog")
     ada.page.wait_for_url("**/#/rotations/**")
     ada.pass_time(60)
-    ada.sees("deploying")
+    ada.page.wait_for_selector('.steps [aria-current="step"]:text("deploying")')
     seen.rotation_path = ada.page.url.partition("#")[2]
     seen.deploying = ada.page.locator("main").inner_text()
     show(ada, "rotation-deploying")
@@ -268,6 +278,57 @@ def test_the_page_is_used_with_the_keyboard_alone(office):
     back_at = ada.page.evaluate("document.activeElement.id")
 
     assert (first, skipped_to, outline, back_at) == ("Skip to the content", "H1", "solid", "rotate")
+
+
+@pytest.fixture
+def crowd(browser, monkeypatch):
+    """A console before 5,000 projects, one of which has a name that would be markup."""
+    for name, value in {"AWS_ACCESS_KEY_ID": "AKIAADA", "AWS_SECRET_ACCESS_KEY": SECRET}.items():
+        monkeypatch.setenv(name, value)
+    names = ["<img src=x onerror=alert(1)>", *(f"project {number}" for number in range(1, 5000))]
+    shapes = [
+        project(name=name, project_id=f"{number:024x}") | {"due_at": in_days(number % 90 - 3).isoformat()}
+        for number, name in enumerate(names)
+    ]
+    pages = [shapes[at : at + 100] for at in range(0, 5000, 100)]
+    with open_api() as opened:
+        opened.api.on("GET /sandbox/clock", {"now": NOW.isoformat()})
+        opened.api.on("GET /v1/keys", {"items": [], "next": None, "retiring": {"keys": 0, "dollars_per_month": 0}})
+        opened.api.on(
+            "GET /v1/projects",
+            *({"items": page, "next": None if page is pages[-1] else str(at)} for at, page in enumerate(pages)),
+        )
+        client = Client(find_place(opened.address), Signer(None, "us-east-1"), lambda _seconds: None)
+        with open_console(client) as (address, _):
+            yield Person(browser, address)
+        client.close()
+
+
+def test_five_thousand_projects_are_paged_filtered_and_shown_a_hundred_at_a_time(crowd):
+    rows = crowd.page.locator("tbody tr")
+    crowd.sees("5,000 projects: 168 overdue")
+    first = rows.count()
+    show(crowd, "crowd")
+    crowd.press("After")
+    crowd.sees("101 to 200 of 5,000")
+    crowd.press("overdue")
+    crowd.sees("168 of 5,000 projects")
+    overdue = set(crowd.page.locator("tbody td.standing").all_inner_texts())
+    crowd.page.get_by_label("Filter the projects").fill("<img")
+    crowd.sees("1 of 5,000 projects")
+
+    assert (first, overdue) == (100, {"overdue"})
+    assert crowd.page.locator("tbody td.name").all_inner_texts() == ["<img src=x onerror=alert(1)>"]
+    assert crowd.page.locator("tbody img").count() == 0
+    assert crowd.complaints == []
+
+
+def test_a_console_that_was_ended_is_told_on_the_page(crowd):
+    crowd.sees("5,000 projects: 168 overdue")
+    crowd.page.route("**/api/**", lambda route: route.abort())
+    crowd.open("/keys")
+
+    crowd.sees("is `keyturn console` still running?")
 
 
 def test_dark_or_light_is_kept(office):

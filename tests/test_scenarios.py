@@ -1,6 +1,8 @@
 """What each scenario of the sandbox promises by its name, seen over the API alone."""
 
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +10,7 @@ from sandbox.__main__ import SCENARIO_NAMES
 from sandbox.gateway import Api
 from sandbox.scenarios import SCENARIOS, open_scenario
 
+ROOT = Path(__file__).resolve().parent.parent
 NOW = datetime(2027, 6, 1, 12, tzinfo=UTC)
 
 
@@ -90,3 +93,9 @@ def test_paused_cluster_an_old_key_is_kept_for_a_cluster_that_sleeps(seen):
 @scenario("lost-permission")
 def test_lost_permission_atlas_may_not_use_the_key_any_more(seen):
     assert "grant_removed" in seen.payments["drift"]
+
+
+def test_the_page_of_the_console_lists_every_scenario():
+    page = (ROOT / "docs" / "console.md").read_text(encoding="utf-8")
+
+    assert re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE) == list(SCENARIO_NAMES)

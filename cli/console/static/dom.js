@@ -26,6 +26,15 @@ export function put(place, ...children) {
   if (held) document.getElementById(held)?.focus();
 }
 
+/** The same work, done at most a few times a second however often it is asked for. */
+export function calmly(work, signal) {
+  let timer = 0;
+  signal.addEventListener("abort", () => clearTimeout(timer));
+  return () => {
+    timer ||= setTimeout(() => { timer = 0; work(); }, 150);
+  };
+}
+
 /** Tell those who listen rather than look. */
 export function announce(text) {
   document.getElementById("live").textContent = text;

@@ -1,9 +1,9 @@
 // #/: the fleet, worst first.
 
-import { badge, h, put } from "./dom.js";
+import { badge, calmly, h, put } from "./dom.js";
 import { listing } from "./listing.js";
 import { told } from "./problems.js";
-import { STANDINGS, TONES, standing, toKnow, worstFirst } from "./standing.js";
+import { STANDINGS, TONES, toKnow, worstFirst } from "./standing.js";
 import { keys, projects } from "./store.js";
 import { changed, now } from "./time.js";
 import { count, distance, dollars, listed } from "./words.js";
@@ -15,27 +15,28 @@ export function fleet(place) {
   const list = listing({
     name: "fleet", noun: "project", empty: "No projects yet: discovery runs once a day.",
     groups: STANDINGS, tones: TONES,
-    groupOf: (one) => standing(one, now()),
-    textOf: (one) => `${one.name} ${one.project_id} ${toKnow(one, now())}`,
+    groupOf: (one) => one.stands,
+    textOf: ({ project: one }) => `${one.name} ${one.project_id} ${toKnow(one, now())}`,
     columns: [
-      { title: "standing", class: "standing", cell: (one) => { const at = standing(one, now()); return badge(STANDINGS[at], TONES[at]); } },
-      { title: "name", class: "name", cell: (one) => h("a", { href: `#/projects/${one.project_id}` }, one.name || "-") },
-      { title: "project", class: "id", cell: (one) => h("code", null, one.project_id) },
-      { title: "due", class: "due", cell: (one) => (one.due_at ? distance(one.due_at, now()) : "") },
-      { title: "to know", class: "know", cell: (one) => toKnow(one, now()) },
+      { title: "standing", class: "standing", cell: ({ stands }) => badge(STANDINGS[stands], TONES[stands]) },
+      { title: "name", class: "name", cell: ({ project: one }) => h("a", { href: `#/projects/${one.project_id}` }, one.name || "-") },
+      { title: "project", class: "id", cell: ({ project: one }) => h("code", null, one.project_id) },
+      { title: "due", class: "due", cell: ({ project: one }) => (one.due_at ? distance(one.due_at, now()) : "") },
+      { title: "to know", class: "know", cell: ({ project: one }) => toKnow(one, now()) },
     ],
   });
   place.append(h("h1", { tabindex: "-1" }, "Fleet"), summary, trouble, list.element);
 
   function draw() {
-    const items = [...projects.items].sort(worstFirst(now()));
+    const items = worstFirst(projects.items, now());
     put(summary, sentence(items), oldKeys());
     put(trouble, projects.problem ? told(projects.problem) : null);
     list.show(items, !projects.loading);
   }
   const again = () => { projects.load(); keys.load(); };
-  projects.addEventListener("change", draw, { signal: stop.signal });
-  keys.addEventListener("change", draw, { signal: stop.signal });
+  const soon = calmly(draw, stop.signal);
+  projects.addEventListener("change", soon, { signal: stop.signal });
+  keys.addEventListener("change", soon, { signal: stop.signal });
   changed.addEventListener("time", again, { signal: stop.signal });
   again();
   draw();
@@ -44,7 +45,7 @@ export function fleet(place) {
 
 function sentence(items) {
   if (!items.length) return projects.loading ? "Loading…" : "No projects yet: discovery runs once a day.";
-  const counts = STANDINGS.map((word, at) => [items.filter((one) => standing(one, now()) === at).length, word]);
+  const counts = STANDINGS.map((word, at) => [items.filter((one) => one.stands === at).length, word]);
   return `${count(items.length, "project")}: ${listed(counts.filter(([number]) => number).map(([number, word]) => `${number.toLocaleString("en-US")} ${word}`))}.`;
 }
 

@@ -1,6 +1,6 @@
 // #/keys: every key, and whether it may go.
 
-import { badge, h, put } from "./dom.js";
+import { badge, calmly, h, put } from "./dom.js";
 import { listing } from "./listing.js";
 import { told } from "./problems.js";
 import { keyHref, mayGo } from "./project.js";
@@ -23,9 +23,9 @@ export function allKeys(place) {
     columns: [
       { title: "key", class: "name", cell: (one) => h("a", { href: keyHref(one.arn) }, h("code", null, one.key_id)) },
       { title: "state", cell: (one) => badge(spaced(one.state), STATE_TONES[one.state]) },
-      { title: "may go", class: "nowrap", cell: (one) => mayGo(one, now()) },
+      { title: "may go", class: "nowrap go", cell: (one) => mayGo(one, now()) },
       { title: "projects", class: "know", cell: (one) => one.projects.map(projectName).join(", ") },
-      { title: "a month", class: "nowrap", cell: (one) => dollars(one.dollars_per_month) },
+      { title: "a month", class: "nowrap cost", cell: (one) => dollars(one.dollars_per_month) },
     ],
   });
   place.append(h("h1", { tabindex: "-1" }, "Keys"), summary, trouble, list.element);
@@ -38,8 +38,9 @@ export function allKeys(place) {
     list.show(items, !keys.loading);
   }
   const again = () => { keys.load(); if (!projects.known) projects.load(); };
-  keys.addEventListener("change", draw, { signal: stop.signal });
-  projects.addEventListener("change", draw, { signal: stop.signal });
+  const soon = calmly(draw, stop.signal);
+  keys.addEventListener("change", soon, { signal: stop.signal });
+  projects.addEventListener("change", soon, { signal: stop.signal });
   changed.addEventListener("time", again, { signal: stop.signal });
   again();
   draw();

@@ -141,7 +141,7 @@ function keyTable(own) {
     ["key", "state", "may go"].map((word) => h("th", { scope: "col", role: "columnheader" }, word)))),
     h("tbody", { role: "rowgroup" }, own.map(({ key }) => h("tr", { role: "row" },
       h("td", { role: "cell" }, h("a", { href: keyHref(key.arn) }, h("code", null, key.key_id))),
-      h("td", { role: "cell" }, badge(spaced(key.state), STATE_TONES[key.state])), h("td", { role: "cell" }, mayGo(key, now()))))));
+      h("td", { role: "cell" }, badge(spaced(key.state), STATE_TONES[key.state])), h("td", { role: "cell", class: "go" }, mayGo(key, now()))))));
 }
 
 /** Whether a key may go, in a word. */

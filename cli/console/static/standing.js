@@ -31,10 +31,10 @@ export function standing(project, now) {
   return due !== null && due - now <= SOON ? 4 : 5;
 }
 
-/** Which of two projects an operator should look at first. */
-export function worstFirst(now) {
-  return (a, b) =>
-    standing(a, now) - standing(b, now) || compare(a.due_at || "9", b.due_at || "9") || compare(a.name || "-", b.name || "-");
+/** Projects as {project, stands}, in the order in which an operator should look at them. */
+export function worstFirst(projects, now) {
+  const seen = projects.map((project) => ({ project, stands: standing(project, now), due: project.due_at || "9", name: project.name || "-" }));
+  return seen.sort((a, b) => a.stands - b.stands || compare(a.due, b.due) || compare(a.name, b.name));
 }
 
 const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0);

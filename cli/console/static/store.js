@@ -62,4 +62,9 @@ export const projects = new Listing("projects");
 export const keys = new Listing("keys");
 
 /** The name of a project where it is known, else its id. */
-export const projectName = (id) => projects.items.find((one) => one.project_id === id)?.name || id;
+export function projectName(id) {
+  if (named.of !== projects.items) named = { of: projects.items, names: new Map(projects.items.map((one) => [one.project_id, one.name])) };
+  return named.names.get(id) || id;
+}
+
+let named = { of: null, names: new Map() };
