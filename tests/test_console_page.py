@@ -1,13 +1,15 @@
 """The console in a browser: two operators rotate a key and delete the old one, and every view can be read by all."""
 
 import json
+from dataclasses import dataclass
 from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
 from console_browser import NARROW, WIDE, Person, open_browser
-from fake_api import NOW, SECRET, in_days, open_api, project
+from fake_api import DIGEST, NOW, OLD, PROJECT, SECRET, deletion, in_days, key, open_api, page, project, rotation
 
+from chalicelib.domain.records import DeletionState, RotationState
 from cli.client import Client
 from cli.console.server import open_console
 from cli.place import find_place
@@ -281,27 +283,119 @@ def test_the_page_is_used_with_the_keyboard_alone(office):
 
 
 @pytest.fixture
-def crowd(browser, monkeypatch):
-    """A console before 5,000 projects, one of which has a name that would be markup."""
+def acted(monkeypatch):
+    """A console before an API that answers what a test says."""
     for name, value in {"AWS_ACCESS_KEY_ID": "AKIAADA", "AWS_SECRET_ACCESS_KEY": SECRET}.items():
         monkeypatch.setenv(name, value)
+    with open_api() as opened:
+        opened.api.on("GET /sandbox/clock", {"now": NOW.isoformat()})
+        client = Client(find_place(opened.address), Signer(None, "us-east-1"), lambda _seconds: None)
+        with open_console(client) as (address, _):
+            yield SimpleNamespace(api=opened.api, address=address)
+        client.close()
+
+
+@pytest.fixture
+def crowd(browser, acted):
+    """Somebody before 5,000 projects, one of which has a name that would be markup."""
     names = ["<img src=x onerror=alert(1)>", *(f"project {number}" for number in range(1, 5000))]
     shapes = [
         project(name=name, project_id=f"{number:024x}") | {"due_at": in_days(number % 90 - 3).isoformat()}
         for number, name in enumerate(names)
     ]
     pages = [shapes[at : at + 100] for at in range(0, 5000, 100)]
-    with open_api() as opened:
-        opened.api.on("GET /sandbox/clock", {"now": NOW.isoformat()})
-        opened.api.on("GET /v1/keys", {"items": [], "next": None, "retiring": {"keys": 0, "dollars_per_month": 0}})
-        opened.api.on(
-            "GET /v1/projects",
-            *({"items": page, "next": None if page is pages[-1] else str(at)} for at, page in enumerate(pages)),
-        )
-        client = Client(find_place(opened.address), Signer(None, "us-east-1"), lambda _seconds: None)
-        with open_console(client) as (address, _):
-            yield Person(browser, address)
-        client.close()
+    acted.api.on("GET /v1/keys", page(retiring={"keys": 0, "dollars_per_month": 0}))
+    acted.api.on(
+        "GET /v1/projects",
+        *(page(*shown, cursor=None if shown is pages[-1] else str(at)) for at, shown in enumerate(pages)),
+    )
+    return Person(browser, acted.address)
+
+
+ROTATION, DELETION, KEY = f"/rotations/{PROJECT}/r1", "/deletions/d1", f"/keys/{OLD.key_id}"
+ROTATIONS = f"/v1/projects/{PROJECT}/rotations/r1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Act:
+    """An action: the view and what is shown in it, its buttons, what is written, and what the API is asked for."""
+
+    view: str
+    shape: dict
+    opens: str
+    confirms: str
+    call: str
+    body: dict | None = None
+    writes: tuple[str, str] | None = None
+
+
+ACTS = {
+    "cancel": Act(
+        view=ROTATION,
+        shape=rotation(),
+        opens="Cancel…",
+        confirms="Cancel the rotation",
+        call=f"POST {ROTATIONS}/cancel",
+    ),
+    "roll back": Act(
+        view=ROTATION,
+        shape=rotation(RotationState.DEPLOYING, swapped_at=NOW),
+        opens="Roll back…",
+        confirms="Roll back",
+        call=f"POST {ROTATIONS}/rollback",
+    ),
+    "approve": Act(
+        view=DELETION,
+        shape=deletion(),
+        opens="Approve…",
+        confirms="Approve",
+        call="POST /v1/deletions/d1/approval",
+        body={"digest": DIGEST},
+    ),
+    "call off": Act(
+        view=DELETION,
+        shape=deletion(DeletionState.QUARANTINED),
+        opens="Call off…",
+        confirms="Call it off",
+        call="DELETE /v1/deletions/d1",
+    ),
+    "attest": Act(
+        view=KEY,
+        shape=key(),
+        opens="Attest…",
+        confirms="Attest",
+        call=f"POST /v1/keys/{OLD.key_id}/attestation",
+        body={"statement": "no copies were made"},
+        writes=("In your own words", "no copies were made"),
+    ),
+}
+
+
+@pytest.mark.parametrize("act", ACTS.values(), ids=ACTS)
+def test_an_action_asks_first_and_then_the_api_once(browser, acted, act):
+    acted.api.on(f"GET {ROTATIONS}" if act.view == ROTATION else f"GET /v1{act.view}", act.shape)
+    acted.api.on("GET /v1/projects", page(project()))
+    acted.api.on(act.call, act.shape, status=202)
+    somebody = Person(browser, acted.address)
+    somebody.open(act.view)
+    somebody.press(act.opens)
+    somebody.press("Leave it", within="dialog")
+    somebody.press(act.opens)
+    if act.writes:
+        somebody.fill(*act.writes)
+    said = somebody.page.locator("dialog .says").inner_text()
+    before = changes(acted.api)
+    somebody.press(act.confirms, within="dialog")
+    somebody.page.wait_for_selector("dialog", state="detached")
+
+    assert len(said) > 40
+    assert before == []
+    assert [(asked.call, asked.body) for asked in changes(acted.api)] == [(act.call, act.body)]
+    assert somebody.complaints == []
+
+
+def changes(api):
+    return [asked for asked in api.asked if not asked.call.startswith("GET ")]
 
 
 def test_five_thousand_projects_are_paged_filtered_and_shown_a_hundred_at_a_time(crowd):

@@ -138,6 +138,25 @@ def test_what_the_gateway_says_comes_back_in_words(office):
     assert "execute-api:Invoke on this API" in json.loads(answer.body)["detail"]
 
 
+def test_credentials_that_cannot_be_had_any_more_are_told_in_words(office):
+    client = Client(find_place("http://127.0.0.1:1"), Signer("nowhere", None), lambda _seconds: None)
+
+    with open_console(client) as (address, _):
+        answer = Console(address).ask(path="api/v1/projects")
+
+    assert answer.status == 502
+    assert "The AWS credentials could not be had" in json.loads(answer.body)["detail"]
+
+
+def test_an_api_that_cannot_be_reached_is_told_in_words(office):
+    client = Client(find_place("http://127.0.0.1:1"), Signer(None, None), lambda _seconds: None)
+
+    with open_console(client) as (address, _):
+        answer = Console(address).ask(path="api/v1/projects")
+
+    assert (answer.status, json.loads(answer.body)["type"]) == (502, "urn:keyturn:console:no-way-in")
+
+
 def test_an_api_that_repeats_the_credentials_does_not_tell_them_the_page(office):
     office.api.on("GET /v1/keys", {"items": [SECRET, TOKEN, "AKIAADA"]})
     office.api.refuse("GET /v1/policy", 400, f"I was told {SECRET}")

@@ -93,8 +93,9 @@ export function timeline(lives, now, marks) {
 
 const spell = ({ from, to, open }) => `${open ? "from a time nobody knows" : `from ${day(new Date(from).toISOString())}`} to ${day(new Date(to).toISOString())}`;
 
-/** How long each cluster's last snapshot stays: `held` is `clusters` of a key with snapshots; null when none. */
-export function draining(clusters, now, freeAt) {
+/** How long each cluster's last snapshot stays, and which clusters need the key beyond that; null when none has any. */
+export function draining({ clusters, reasons, free_at: freeAt }, now) {
+  const longer = new Set(reasons.filter((one) => one.until === null && one.cluster).map((one) => one.cluster));
   const held = clusters.filter((one) => one.snapshots)
     .sort((a, b) => ((a.last_expiry ?? "9") < (b.last_expiry ?? "9") ? -1 : 1));
   if (!held.length) return null;
@@ -103,7 +104,7 @@ export function draining(clusters, now, freeAt) {
   const from = now.getTime(), to = Math.max(...ends, free, from + DAY) + Math.max((Math.max(...ends, free) - from) * 0.04, DAY / 2);
   const marks = free > from ? [{ at: free, text: `free ${day(freeAt)}`, tone: "due" }] : [];
   const says = (one) => one.last_expiry
-    ? `${count(one.snapshots, "snapshot")}, the last expires ${day(one.last_expiry)} (${left(one.last_expiry, now)})`
+    ? `${count(one.snapshots, "snapshot")}, the last expires ${day(one.last_expiry)} (${left(one.last_expiry, now)})${longer.has(one.cluster) ? ", and it needs the key beyond that" : ""}`
     : `${count(one.snapshots, "snapshot")}, the last expires never, or nobody can say`;
   const picture = drawn((width) => {
     const x = (time) => ((time - from) / (to - from)) * width;
@@ -114,7 +115,9 @@ export function draining(clusters, now, freeAt) {
         const y = TOP + row * ROW, end = one.last_expiry ? ends[row] : to;
         return [s("text", { class: "label", x: 2, y: y + 13 }, width < 520 ? `${one.cluster}: ${count(one.snapshots, "snapshot")}` : `${one.cluster}: ${says(one)}`),
           s("rect", { class: `phase ${one.last_expiry ? "drain" : "pending"}`, x: 0, y: y + 19, width: Math.max(x(end), LEAST), height: BAR, rx: 2 },
-            s("title", null, says(one)))];
+            s("title", null, says(one))),
+          one.last_expiry && longer.has(one.cluster)
+            ? s("rect", { class: "phase coming", x: x(end), y: y + 19, width: Math.max(x(to) - x(end), LEAST), height: BAR }) : null];
       }));
   });
   return h("figure", null, picture, h("ul", { class: "unseen" }, held.map((one) => h("li", null, `${one.cluster}: ${says(one)}`))));

@@ -47,7 +47,7 @@ export function oneKey(place, id, search) {
 
 function draw(body, key, buttons, what) {
   const [text, tone] = answer(key);
-  const chart = draining(key.clusters, now(), key.free_at);
+  const chart = draining(key, now());
   const proof = key.proof;
   put(body,
     h("p", { class: `answer ${tone}` }, text),
