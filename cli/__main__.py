@@ -6,11 +6,11 @@ from io import TextIOWrapper
 
 import typer
 
-from cli.commands import deletions, doctor, evidence, fleet, keys, policies, rehearsal, rotations, verify
+from cli.commands import console, deletions, doctor, evidence, fleet, keys, policies, rehearsal, rotations, verify
 from cli.failures import REFUSED
 from cli.front import app
 
-NOUNS = (fleet, rotations, keys, deletions, policies, evidence, verify, rehearsal, doctor)
+NOUNS = (fleet, rotations, keys, deletions, policies, evidence, verify, rehearsal, console, doctor)
 """The files whose commands are announced: to import them announces them."""
 
 

@@ -112,6 +112,16 @@ class Client:
         """Ask for the API's health without a signature: whoever answers, answers something."""
         return self._send(AWSRequest("GET", f"{self.place.address}/v1/health", headers=_said()))
 
+    def turn(self, method: str, body: Shape | None = None) -> Answer:
+        """Ask a sandbox for its clock, or turn it: unsigned, and only on this machine; raises a Failure."""
+        if not self.place.is_loopback:
+            raise Misused("Only a sandbox on this machine has a clock to turn.")
+        data = json.dumps(body).encode() if body is not None else None
+        answer = self._send(AWSRequest(method, f"{self.place.address}/sandbox/clock", headers=_said(), data=data))
+        if answer.status // 100 != 2:  # noqa: PLR2004 - the class of success in HTTP
+            raise _failure(answer)
+        return answer
+
     def _request(
         self,
         method: str,

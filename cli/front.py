@@ -15,7 +15,7 @@ ORDER = (
     *("status", "projects", "project", "policy", "ack", "threshold"),
     *("rotate", "rotations", "rotation", "rollback", "cancel"),
     *("keys", "key", "attest", "delete", "approve", "calloff", "deletion"),
-    *("evidence", "verify", "rehearse", "health", "doctor"),
+    *("evidence", "verify", "rehearse", "console", "health", "doctor"),
 )
 """The commands in the order of the help."""
 

@@ -17,6 +17,11 @@ class Place:
     address: str
     region: str | None
 
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it is on this machine."""
+        return urlsplit(self.address).hostname in _LOOPBACK
+
 
 def find_place(endpoint: str | None) -> Place:
     """Read an endpoint; raises Misused for none, or for one over which nobody should talk."""

@@ -35,6 +35,16 @@ class Signer:
         """Which link of the chain gave the credentials, in botocore's word; raises NoWayIn where there are none."""
         return str(self._credentials.method)
 
+    def blank(self, text: bytes) -> bytes:
+        """A text without these credentials, should whoever answered have repeated them."""
+        try:
+            held = self._credentials.get_frozen_credentials()
+        except (NoWayIn, BotoCoreError, ClientError):
+            return text
+        for secret in (held.secret_key, held.token, held.access_key):
+            text = text.replace(secret.encode(), b"[blanked]") if secret else text
+        return text
+
     @cached_property
     def signing_region(self) -> str:
         """The region that the signature is for."""

@@ -4,6 +4,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+SCENARIO_NAMES = ("due-today", "draining", "drift", "rogue-deletion", "paused-cluster", "lost-permission")
+"""As in sandbox/scenarios.py, which is not loaded for the sake of a help text."""
+
 
 def main(arguments: Sequence[str]) -> int:
     """Do what the command line says; gives the exit status."""
@@ -11,7 +14,7 @@ def main(arguments: Sequence[str]) -> int:
     if given.command == "serve":
         from sandbox.serve import serve
 
-        return serve(port=given.port, atlas_url=given.atlas_url)
+        return serve(port=given.port, atlas_url=given.atlas_url, scenario=given.scenario)
     from sandbox.demo import tell
 
     return tell(quiet=given.quiet, as_json=given.json)
@@ -22,7 +25,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     serve = commands.add_parser("serve", help="keep a pretend world running on loopback")
     serve.add_argument("--port", type=int, default=0, help="of the API; any free one by default")
-    serve.add_argument("--atlas-url", help="an Atlas to use instead of the embedded one")
+    world = serve.add_mutually_exclusive_group()
+    world.add_argument("--atlas-url", help="an Atlas to use instead of the embedded one")
+    world.add_argument("--scenario", choices=SCENARIO_NAMES, help="begin where something is to be seen")
     demo = commands.add_parser("demo", help="tell the whole story and prove it")
     demo.add_argument("--quiet", action="store_true", help="only the end")
     demo.add_argument("--json", action="store_true", help="one JSON document for scripts")

@@ -12,9 +12,11 @@ from threading import Event, Thread
 
 import app as hall
 from sandbox.cast import SOON_GONE, stage
+from sandbox.consoles import open_consoles
 from sandbox.door import open_door
 from sandbox.pretend import elsewhere
 from sandbox.runner import NeverIdle, Runner
+from sandbox.scenarios import open_scenario
 from sandbox.world import World
 
 _PAUSE = 0.05
@@ -23,28 +25,36 @@ _PAUSE = 0.05
 _log = logging.getLogger(__name__)
 
 
-def serve(*, port: int, atlas_url: str | None) -> int:
+def serve(*, port: int, atlas_url: str | None, scenario: str | None = None) -> int:
     """Print one JSON line when all of it is ready; SIGTERM and ctrl-C stop it."""
     stop, own = Event(), sys.stdout
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     speak_to_stderr()
-    with _open(atlas_url) as world:
+    with _open(atlas_url, scenario) as world:
         runner = Runner(world)
         runner.run_until(world.clock.now())
-        with open_door(world, runner, port) as api, _pumping(world, runner, stop):
-            print(json.dumps(_announcement(world, api)), file=own, flush=True)
+        with (
+            open_door(world, runner, port) as api,
+            open_consoles(api, world.aws.region, world.operators) as consoles,
+            _pumping(world, runner, stop),
+        ):
+            print(json.dumps(_announcement(world, api, consoles)), file=own, flush=True)
             stop.wait()
     return 0
 
 
 @contextmanager
-def _open(atlas_url: str | None) -> Iterator[World]:
-    """A world at the present moment, on another's Atlas or on our own with somebody in it."""
+def _open(atlas_url: str | None, scenario: str | None) -> Iterator[World]:
+    """A world at the present moment: on another's Atlas, in a scenario, or on our own Atlas with somebody in it."""
     start = datetime.now(tz=UTC).replace(microsecond=0)
     if atlas_url is not None:
         with World(elsewhere(atlas_url), start=start) as world:
             yield world
+        return
+    if scenario is not None:
+        with open_scenario(scenario, start) as set_up:
+            yield set_up.world
         return
     with stage(start) as set_up:
         payments = set_up.add_project("payments")
@@ -61,13 +71,14 @@ def speak_to_stderr() -> None:
             handler.setStream(sys.stderr)
 
 
-def _announcement(world: World, api: str) -> dict[str, object]:
+def _announcement(world: World, api: str, consoles: list[str]) -> dict[str, object]:
     admin = world.aws.admin
     return {
         "api": api,
         "aws": world.aws.address,
         "atlas": world.place.address,
-        "console": None,
+        "console": consoles[0],
+        "consoles": consoles,
         "table": world.resources["TrackerTable"]["name"],
         "alerts_topic": world.resources["AlertsTopic"]["arn"],
         "event_bus": world.resources["EventBus"]["name"],

@@ -7,7 +7,7 @@ import sys
 import urllib.error
 import urllib.request
 from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 from pathlib import Path
 from threading import Thread
@@ -150,15 +150,38 @@ def test_the_announcement_names_everything_that_others_need_and_stops_when_told(
     with started() as (announced, running):
         clock = get(announced["api"] + "/sandbox/clock")
         projects = ask(announced, "GET", "/v1/projects")["items"]
+        consoles = [knock(address) for address in announced["consoles"]]
         running.send_signal(signal.SIGTERM)
         status = running.wait(10)
+        left = [knock(address) for address in announced["consoles"]]
 
-    names = "api aws atlas console table alerts_topic event_bus admin operators"
+    names = "api aws atlas console consoles table alerts_topic event_bus admin operators"
     assert announced.keys() == set(names.split())
+    assert announced["console"] == announced["consoles"][0]
+    assert len(set(announced["consoles"])) == 2
+    assert (consoles, left) == ([200, 200], [None, None])
     assert len({operator["arn"] for operator in announced["operators"]}) == 2
     assert clock["now"].endswith("Z")
     assert [project["name"] for project in projects] == ["payments", "playground"]
     assert status == 0
+
+
+def test_a_scenario_is_served_as_the_command_line_says():
+    with started("--scenario", "due-today") as (announced, _):
+        projects = ask(announced, "GET", "/v1/projects")["items"]
+
+    (payments,) = [project for project in projects if project["name"] == "payments"]
+    now = datetime.now(tz=UTC)
+    assert timedelta(hours=5) < datetime.fromisoformat(payments["due_at"]) - now < timedelta(hours=7)
+
+
+def knock(address):
+    """The status that a page is served with; None where nobody answers."""
+    try:
+        with urllib.request.urlopen(address, timeout=5) as answer:
+            return answer.status
+    except urllib.error.URLError:
+        return None
 
 
 def test_a_sandbox_stops_soon_when_told_even_while_its_clock_is_turned_by_years():
