@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -11,7 +12,7 @@ def main(arguments: Sequence[str]) -> int:
     if given.command == "serve":
         from sandbox.serve import serve
 
-        return serve(port=given.port, atlas_url=given.atlas_url)
+        return serve(port=given.port, atlas_url=given.atlas_url, env=given.env)
     from sandbox.demo import tell
 
     return tell(quiet=given.quiet, as_json=given.json)
@@ -23,6 +24,7 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="keep a pretend world running on loopback")
     serve.add_argument("--port", type=int, default=0, help="of the API; any free one by default")
     serve.add_argument("--atlas-url", help="an Atlas to use instead of the embedded one")
+    serve.add_argument("--env", type=Path, help="a folder for ada.env and grace.env, which make a shell theirs")
     demo = commands.add_parser("demo", help="tell the whole story and prove it")
     demo.add_argument("--quiet", action="store_true", help="only the end")
     demo.add_argument("--json", action="store_true", help="one JSON document for scripts")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from threading import Event, Thread
 
 import app as hall
@@ -15,6 +16,7 @@ from sandbox.cast import SOON_GONE, stage
 from sandbox.door import open_door
 from sandbox.pretend import elsewhere
 from sandbox.runner import NeverIdle, Runner
+from sandbox.shells import write_shells
 from sandbox.world import World
 
 _PAUSE = 0.05
@@ -23,8 +25,8 @@ _PAUSE = 0.05
 _log = logging.getLogger(__name__)
 
 
-def serve(*, port: int, atlas_url: str | None) -> int:
-    """Print one JSON line when all of it is ready; SIGTERM and ctrl-C stop it."""
+def serve(*, port: int, atlas_url: str | None, env: Path | None) -> int:
+    """Print one JSON line when all of it is ready, `env` filled before; SIGTERM and ctrl-C stop it."""
     stop, own = Event(), sys.stdout
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -33,6 +35,8 @@ def serve(*, port: int, atlas_url: str | None) -> int:
         runner = Runner(world)
         runner.run_until(world.clock.now())
         with open_door(world, runner, port) as api, _pumping(world, runner, stop):
+            if env is not None:
+                write_shells(env, world, api)
             print(json.dumps(_announcement(world, api)), file=own, flush=True)
             stop.wait()
     return 0
