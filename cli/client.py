@@ -3,6 +3,8 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from urllib.parse import quote, urlencode
 
@@ -66,6 +68,8 @@ class Client:
     def __init__(self, place: Place, signer: Signer, sleep: Callable[[float], None]) -> None:
         self.place = place
         self.signer = signer
+        self.heard_at: datetime | None = None
+        """The time by the clock of whoever answered last; None where no answer has said one."""
         self._sleep = sleep
         timeout = (_CONNECTS_WITHIN, _ANSWERS_WITHIN)
         self._http = URLLib3Session(timeout=timeout, proxies=get_environ_proxies(place.address))
@@ -159,7 +163,17 @@ class Client:
         except (NotConnected, HTTPClientError) as error:
             raise _unreachable(self.place.address, error) from error
         headers = {name.lower(): value for name, value in given.headers.items()}
+        self.heard_at = _date(headers) or self.heard_at
         return Answer(status=given.status_code, headers=headers, body=given.content)
+
+
+def _date(headers: Mapping[str, str]) -> datetime | None:
+    """The Date header (RFC 9110, section 6.6.1); None where there is none, or none that can be read."""
+    try:
+        read = parsedate_to_datetime(headers.get("date", ""))
+    except ValueError:
+        return None
+    return read if read.tzinfo is not None else read.replace(tzinfo=UTC)
 
 
 def _said() -> dict[str, str]:

@@ -55,7 +55,7 @@ class Sheet:
 
     @property
     def now(self) -> datetime:
-        """The time now."""
+        """The time now, by the clock on the wall."""
         return self.around.now()
 
     def show(self, shape: Shape, draw: Callable[[Shape, datetime], Picture]) -> None:
@@ -80,6 +80,11 @@ class Desk(Sheet):
     """One command's work with Keyturn."""
 
     client: "Client"
+
+    @property
+    def now(self) -> datetime:
+        """The time now, by the API's clock where it has told it: days are counted as it counts them."""
+        return self.client.heard_at or self.around.now()
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 SCENARIO_NAMES = ("due-today", "draining", "drift", "rogue-deletion", "paused-cluster", "lost-permission")
 """As in sandbox/scenarios.py, which is not loaded for the sake of a help text."""
@@ -14,7 +15,7 @@ def main(arguments: Sequence[str]) -> int:
     if given.command == "serve":
         from sandbox.serve import serve
 
-        return serve(port=given.port, atlas_url=given.atlas_url, scenario=given.scenario)
+        return serve(port=given.port, atlas_url=given.atlas_url, scenario=given.scenario, env=given.env)
     from sandbox.demo import tell
 
     return tell(quiet=given.quiet, as_json=given.json)
@@ -28,6 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     world = serve.add_mutually_exclusive_group()
     world.add_argument("--atlas-url", help="an Atlas to use instead of the embedded one")
     world.add_argument("--scenario", choices=SCENARIO_NAMES, help="begin where something is to be seen")
+    serve.add_argument("--env", type=Path, help="a folder for ada.env and grace.env, which make a shell theirs")
     demo = commands.add_parser("demo", help="tell the whole story and prove it")
     demo.add_argument("--quiet", action="store_true", help="only the end")
     demo.add_argument("--json", action="store_true", help="one JSON document for scripts")

@@ -1,5 +1,7 @@
 """The address of the pretend world: signed requests go to the API, as API Gateway lets them in.
 
+Every answer carries the virtual time as its `Date`, so that a client may count days as this world does.
+
 On the same address, unsigned: `/sandbox/clock` and `/sandbox/inbox`.
 """
 
@@ -17,6 +19,9 @@ from sandbox.runner import NeverIdle, Runner
 from sandbox.signatures import Asked, Forbidden, signer_of
 from sandbox.web import serving
 from sandbox.world import World
+
+NAME = "keyturn-sandbox"
+"""What it calls itself in `Server`: its clock may be days ahead, and nobody need mend that."""
 
 _MOST_SECONDS = 100 * 366 * 86400
 _SLICE = timedelta(days=1)
@@ -45,7 +50,10 @@ class Door:
         request = Request(environ)
         request.get_data()  # what stays unread on a kept-alive connection would be taken for the next request
         target = str(environ.get("REQUEST_URI") or request.full_path)
-        return self._answer(request, target)(environ, start_response)
+        answer = self._answer(request, target)
+        answer.date = self._world.clock.now()
+        answer.headers["Server"] = NAME
+        return answer(environ, start_response)
 
     def _answer(self, request: Request, target: str) -> Response:
         path = target.partition("?")[0]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from threading import Event, Thread
 
 import app as hall
@@ -17,6 +18,7 @@ from sandbox.door import open_door
 from sandbox.pretend import elsewhere
 from sandbox.runner import NeverIdle, Runner
 from sandbox.scenarios import open_scenario
+from sandbox.shells import write_shells
 from sandbox.world import World
 
 _PAUSE = 0.05
@@ -25,8 +27,8 @@ _PAUSE = 0.05
 _log = logging.getLogger(__name__)
 
 
-def serve(*, port: int, atlas_url: str | None, scenario: str | None = None) -> int:
-    """Print one JSON line when all of it is ready; SIGTERM and ctrl-C stop it."""
+def serve(*, port: int, atlas_url: str | None, scenario: str | None = None, env: Path | None = None) -> int:
+    """Print one JSON line when all of it is ready, `env` filled before; SIGTERM and ctrl-C stop it."""
     stop, own = Event(), sys.stdout
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -39,6 +41,8 @@ def serve(*, port: int, atlas_url: str | None, scenario: str | None = None) -> i
             open_consoles(api, world.aws.region, world.operators) as consoles,
             _pumping(world, runner, stop),
         ):
+            if env is not None:
+                write_shells(env, world, api)
             print(json.dumps(_announcement(world, api, consoles)), file=own, flush=True)
             stop.wait()
     return 0

@@ -202,3 +202,12 @@ def test_every_drift_that_discovery_tells_has_words_and_a_remedy():
     assert set(DRIFTS) == set(_MENDS)
     assert set(written) <= set(DRIFTS)
     assert set(minor) == MINOR
+
+
+def test_a_sandboxs_clock_may_be_turned(desk):
+    date = {"Date": format_datetime(in_days(80), usegmt=True), "Server": "keyturn-sandbox"}
+    desk.api.on(HEALTH, {"message": "Missing Authentication Token"}, status=403, headers=date)
+    desk.api.on(HEALTH, {"status": "ok", "version": VERSION})
+    desk.api.on("GET /v1/projects", page(project()))
+
+    assert found(desk.keyturn("doctor", "--json"))["clock"] == ("ok", "a sandbox's own, that may be turned", None)

@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from email.utils import format_datetime
 
 import pytest
 from fake_api import NEW, NOW, PROJECT, in_days, key, open_api, page, project
@@ -199,3 +200,20 @@ def test_the_alert_of_atlas_is_set_and_its_blindness_named(desk):
 
 def test_the_help_of_threshold_names_what_atlas_does_not_see(desk):
     assert "kms-automatic" in desk.keyturn("threshold", "--help").stdout
+
+
+def test_days_are_counted_by_the_apis_clock_where_it_tells_it(desk):
+    ahead = format_datetime(in_days(80), usegmt=True)
+    desk.api.on(STATUS, page(project()), headers={"Date": ahead})
+    desk.api.on(KEYS, page(key(), retiring=RETIRING), headers={"Date": ahead})
+
+    told = desk.keyturn("projects").stdout
+
+    assert "in 10 days" in told
+
+
+@pytest.mark.parametrize("date", ["", "soon", "Mon, 32 Mar 2027 09:30:00 GMT"])
+def test_a_date_that_nobody_can_read_leaves_the_days_to_the_own_clock(desk, date):
+    desk.api.on(STATUS, page(project()), headers={"Date": date})
+
+    assert "in 90 days" in desk.keyturn("projects").stdout

@@ -153,7 +153,10 @@ def test_who_stops_watching_is_told_that_the_rotation_goes_on(desk):
 def test_a_rotation_is_cancelled_before_the_swap(desk):
     desk.api.on(f"POST {ONE}/cancel", rotation(cancel_requested_by="ada"), status=202)
 
-    assert desk.keyturn("cancel", PROJECT, "r1").exit_code == 0
+    told = desk.keyturn("cancel", PROJECT, "r1")
+
+    assert told.exit_code == 0
+    assert "It is cancelled at its next step" in told.stdout
 
 
 def test_rotations_are_listed(desk):

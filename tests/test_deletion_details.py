@@ -51,6 +51,7 @@ from chalicelib.domain.retirement import (
 from chalicelib.domain.transition import IllegalTransition
 
 HOUR, SECOND = timedelta(hours=1), timedelta(seconds=1)
+NOT_OURS = "Keyturn did not create it, and not every project has delete_foreign_keys in its policy"
 
 
 def refusal(call) -> Refusal:
@@ -104,10 +105,7 @@ def test_a_key_that_is_taken_back_has_a_record_like_any_other():
             replace(KEY, reasons=(SNAPSHOT, UNREAD)),
             f"{ARN} may not be deleted: 3 snapshots of main need it; clusters failed: 503",
         ),
-        (
-            replace(KEY, created_by_us=False),
-            f"{ARN} may not be deleted: Keyturn did not create it, and not every project's policy lets it go",
-        ),
+        (replace(KEY, created_by_us=False), f"{ARN} may not be deleted: {NOT_OURS}"),
     ],
 )
 def test_a_request_that_is_refused_is_told_why(key, text):

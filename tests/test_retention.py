@@ -219,7 +219,7 @@ def test_every_cluster_of_the_evidence_counts_whichever_list_it_came_from():
 @pytest.mark.parametrize(
     ("counts", "text", "until"),
     [
-        ({"of_this_key": 1, "last_expiry": NOW}, "1 snapshot of main need it; the last expires 2027-03-01", NOW),
+        ({"of_this_key": 1, "last_expiry": NOW}, "1 snapshot of main needs it; the last expires 2027-03-01", NOW),
         ({"of_this_key": 3, "without_expiry": 1, "last_expiry": NOW}, "3 snapshots of main need it; not all", None),
         ({"of_this_key": 2, "on_demand": 2}, "2 snapshots of main need it, 2 of them on demand; not all", None),
     ],

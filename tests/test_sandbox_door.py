@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection
 from threading import Event, Thread, Timer
 from types import SimpleNamespace
@@ -316,3 +317,16 @@ def test_a_role_session_gets_in_until_it_is_over(set_up):
 
     assert [answer[0] for answer in answers] == [200, 403]
     assert answers[1][2] == {"message": "The security token included in the request is expired"}
+
+
+def test_every_answer_carries_the_virtual_time_and_says_whose_it_is(set_up):
+    told = {}
+    for target in ("/sandbox/clock", "/v1/projects", "/v1/nowhere"):
+        connection = HTTPConnection(urlsplit(set_up.address).netloc, timeout=10)
+        connection.request("GET", target)
+        answer = connection.getresponse()
+        told[target] = (parsedate_to_datetime(answer.headers["Date"]), answer.headers["Server"])
+        connection.close()
+
+    now = set_up.world.clock.now().replace(microsecond=0)
+    assert told == dict.fromkeys(told, (now, "keyturn-sandbox"))

@@ -124,7 +124,8 @@ def _reasons_against(key: Key, projects: tuple[Project, ...]) -> tuple[Reason, .
         return key.reasons or (Reason(kind="confirmation", text="no sweep has found it free yet"),)
     if key.created_by_us or _all_allow_foreign(key, projects):
         return ()
-    return (Reason(kind="not_ours", text="Keyturn did not create it, and not every project's policy lets it go"),)
+    text = "Keyturn did not create it, and not every project has delete_foreign_keys in its policy"
+    return (Reason(kind="not_ours", text=text),)
 
 
 def _all_allow_foreign(key: Key, projects: tuple[Project, ...]) -> bool:

@@ -101,11 +101,15 @@ def snapshots_need_it(seen: Evidence) -> Iterable[Reason]:
         on_demand = f", {cluster.tally.on_demand} of them on demand" if cluster.tally.on_demand else ""
         yield Reason(
             kind="snapshots",
-            text=f"{count} snapshot{'s' if count > 1 else ''} of {cluster.cluster.name} need it{on_demand}; {when}",
+            text=f"{_snapshots(count)} of {cluster.cluster.name} need{'s' if count == 1 else ''} it{on_demand}; {when}",
             project_id=project_id,
             cluster=cluster.cluster.name,
             until=until,
         )
+
+
+def _snapshots(count: int) -> str:
+    return "1 snapshot" if count == 1 else f"{count} snapshots"
 
 
 def snapshots_of_unknown_keys(seen: Evidence) -> Iterable[Reason]:

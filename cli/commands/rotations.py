@@ -7,7 +7,7 @@ import typer
 
 from cli.arguments import ProjectId, RotationId, Strategy
 from cli.desk import Desk
-from cli.drawing.rotations import draw_preview, draw_rotation, draw_rotations
+from cli.drawing.rotations import TERMINAL, draw_preview, draw_rotation, draw_rotations
 from cli.failures import REFUSED, Unsure
 from cli.front import command
 from cli.shapes import Shape
@@ -123,5 +123,9 @@ def rollback(
 @command("cancel", example="keyturn cancel 64b0c0c0c0c0c0c0c0c0c0c0 1f0c5d0e9a7b4c2d")
 def cancel(desk: Desk, project_id: ProjectId, rotation_id: RotationId) -> None:
     """Give a rotation up before the settings are changed."""
-    answer = desk.client.ask("POST", ("projects", project_id, "rotations", rotation_id, "cancel"))
-    desk.show(answer.read(), draw_rotation)
+    answer = desk.client.ask("POST", ("projects", project_id, "rotations", rotation_id, "cancel")).read()
+    if answer["state"] in TERMINAL:
+        desk.show(answer, draw_rotation)
+    else:
+        _show_accepted(desk, answer)
+        desk.say("It is cancelled at its next step, before anything more is done.")

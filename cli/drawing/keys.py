@@ -61,7 +61,7 @@ def draw_key(key: Shape, now: datetime) -> Picture:
                 ("key", key["arn"]),
                 ("state", key["state"].replace("_", " ")),
                 ("projects", ", ".join(key["projects"]) or "none known"),
-                ("made by Keyturn", "yes" if key["created_by_us"] else "no"),
+                ("made by Keyturn", _made_by_us(key)),
                 ("replaced", minute(key["replaced_at"]) if key["replaced_at"] else None),
                 ("last looked", minute(key["swept_at"])),
                 ("costs", f"{dollars(key['dollars_per_month'])} a month"),
@@ -70,6 +70,12 @@ def draw_key(key: Shape, now: datetime) -> Picture:
             ]
         ),
     )
+
+
+def _made_by_us(key: Shape) -> str:
+    if key["created_by_us"]:
+        return "yes"
+    return "no: it is deleted only where each project's policy says --delete-foreign-keys"
 
 
 def answer(key: Shape, now: datetime) -> Text:
