@@ -171,7 +171,8 @@ def test_no_planted_secret_is_found_in_any_sink_under_any_fault(life, lived):
     )
     assert found == []
     assert deployed > 0
-    assert all(sinks.values()), f"nothing was caught in a sink: {sinks}"
+    silent = {name for name, size in sinks.items() if not size}
+    assert silent <= {"exceptions"}, f"nothing was caught in a sink: {sinks}"  # a function need not fail
 
 
 @pytest.mark.parametrize("name", ["a/secret+value=1234", "mdb_sa_sk_0123456789abcdef", "ключ-от-всех-дверей"])

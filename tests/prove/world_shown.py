@@ -12,7 +12,7 @@ from prove.world_truth import Nature
 from simple_world import ACCOUNT, DAY, REGION
 
 from chalicelib.domain.arn import KeyArn
-from chalicelib.domain.observed import AtlasProject, KeyStatus, ProjectEvent
+from chalicelib.domain.observed import AtlasAlert, AtlasProject, KeyStatus, ProjectEvent
 from chalicelib.domain.records import Change, Deletion, Key, Rotation
 from chalicelib.usecases.ports import Due, NotFound, TemporaryError
 from chalicelib.usecases.rotate import advance_rotation
@@ -114,6 +114,10 @@ class ShownAtlas:
     def alert_threshold_days(self, project_id: str) -> int:
         self._begin("alert_threshold_days", project_id)
         return 90
+
+    def open_alerts(self, project_id: str) -> tuple[AtlasAlert, ...]:
+        self._begin("open_alerts", project_id)
+        return ()
 
     def clusters(self, project_id: str, *, deleted_too: bool):
         project = self._begin("clusters", project_id)
