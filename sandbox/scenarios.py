@@ -14,8 +14,6 @@ from sandbox.runner import Runner
 _ACCEPTED = 202
 _CYCLE = timedelta(days=90)
 """The usual age at which a key is due."""
-_EARLIER = timedelta(hours=6)
-"""How long before the due moment a scenario begins that is about the day."""
 
 
 @dataclass(kw_only=True)
@@ -62,7 +60,7 @@ _NUMBERS = count(1)
 def _due_today(scene: Scene, payments: str) -> None:
     """Its key became old while nobody looked."""
     del payments
-    scene.wait(_CYCLE - _EARLIER)
+    scene.wait(_CYCLE)
 
 
 def _draining(scene: Scene, payments: str) -> None:
@@ -108,7 +106,7 @@ def _lost_permission(scene: Scene, payments: str) -> None:
 
 
 SCENARIOS: Mapping[str, tuple[timedelta, Callable[[Scene, str], None]]] = {
-    "due-today": (_CYCLE - _EARLIER, _due_today),
+    "due-today": (_CYCLE, _due_today),
     "draining": (timedelta(days=25, hours=6), _draining),
     "drift": (timedelta(days=3), _drift),
     "rogue-deletion": (timedelta(days=3), _rogue_deletion),

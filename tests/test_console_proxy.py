@@ -1,7 +1,11 @@
 """The console's server: who is let in, what goes through to the API, and that no credential comes back."""
 
 import json
+import signal
+import subprocess
+import sys
 from http.client import HTTPConnection
+from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
@@ -13,6 +17,7 @@ from cli.console.server import PROTECTION, open_console
 from cli.place import find_place
 from cli.signing import Signer
 
+ROOT = Path(__file__).resolve().parent.parent
 TOKEN = "FwoGZXIvYXdzEXAMPLETOKEN"
 REMOVED = ("AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
 
@@ -321,12 +326,28 @@ def test_an_api_elsewhere_is_never_asked_for_a_clock(office):
     client = Client(find_place("https://a.execute-api.eu-west-1.amazonaws.com/live"), Signer(None, None), print)
 
     with open_console(client) as (address, _):
-        answer = Console(address).ask(path="api/sandbox/clock")
+        looked = Console(address).ask(path="api/sandbox/clock")
+        turned = Console(address).ask("POST", "api/sandbox/clock", body=b'{"advance_seconds": 1}')
 
-    assert (answer.status, json.loads(answer.body)["detail"]) == (
+    assert (looked.status, json.loads(looked.body)) == (200, {"now": None})
+    assert (turned.status, json.loads(turned.body)["detail"]) == (
         502,
         "Only a sandbox on this machine has a clock to turn.",
     )
+
+
+@pytest.mark.parametrize("option", [[], ["--json"]])
+def test_the_command_prints_its_address_and_ends_with_ctrl_c(office, option):
+    command = [sys.executable, "-m", "cli", "console", "--endpoint", "http://127.0.0.1:1", *option]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        said = running.stdout.readline()
+        address = json.loads(said)["url"] if option else said.strip()
+        page = Console(address).ask()
+        running.send_signal(signal.SIGINT)
+        rest, errors = running.communicate(timeout=10)
+
+    assert (page.status, running.returncode, errors) == (200, 0, "")
+    assert not any(secret in said + rest for secret in (SECRET, TOKEN, "AKIAADA"))
 
 
 def test_the_command_says_what_to_do_when_its_port_is_taken(office):

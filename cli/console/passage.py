@@ -31,6 +31,8 @@ class Passage:
         """Ask for `path`, which begins with v1/ or is a sandbox's clock; raises TurnedAway for any other."""
         path, _, query = path.partition("?")
         body = _body_of(call)
+        if path == CLOCK and call.method == "GET" and not self._client.place.is_loopback:
+            return Reply(status=HTTPStatus.OK, body=b'{"now": null}', media_type=_JSON[0])
         if path == CLOCK:
             return self._answered(lambda: self._client.turn(call.method, body))
         first, *parts = path.split("/")

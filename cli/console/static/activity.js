@@ -5,13 +5,27 @@ import { badge, h } from "./dom.js";
 import { live } from "./live.js";
 import { STATE_TONES } from "./states.js";
 import { keys, projectName, projects } from "./store.js";
+import { changed } from "./time.js";
 import { count, keyId, minute, spaced, who } from "./words.js";
 
 const PROJECTS = 40, DELETIONS = 40, AT_ONCE = 6, SHOWN = 100;
 
 export function activity(place) {
   place.append(h("h1", { tabindex: "-1" }, "Activity"));
-  return live(place, { read: recent, draw, every: () => 20000 }).stop;
+  let known = false;
+  const reload = () => { known = false; };
+  changed.addEventListener("time", reload);
+  const read = async () => {
+    // The lists may be long: between two of their changes only what is going on is read again.
+    if (!known) await Promise.all([projects.load(), keys.load()]);
+    known = true;
+    return recent();
+  };
+  const view = live(place, { read, draw, every: () => 20000 });
+  return () => {
+    changed.removeEventListener("time", reload);
+    view.stop();
+  };
 }
 
 /** Work through a list, a few at a time. */
@@ -23,14 +37,13 @@ async function several(items, work) {
 }
 
 async function recent() {
-  await Promise.all([projects.load(), keys.load()]);
   if (projects.problem ?? keys.problem) throw projects.problem ?? keys.problem;
   // Whose key changed last was rotated last; whoever rotates now comes first.
   const open = projects.items.filter((one) => one.open_rotation).map((one) => one.project_id);
-  const changed = keys.items.filter((one) => one.deployed_at ?? one.replaced_at)
+  const renewed = keys.items.filter((one) => one.deployed_at ?? one.replaced_at)
     .sort((a, b) => ((a.deployed_at ?? a.replaced_at) < (b.deployed_at ?? b.replaced_at) ? 1 : -1)).flatMap((one) => one.projects);
   const since = [...projects.items].sort((a, b) => ((a.key_since ?? "") < (b.key_since ?? "") ? 1 : -1)).map((one) => one.project_id);
-  const chosen = [...new Set([...open, ...changed, ...since])].slice(0, PROJECTS);
+  const chosen = [...new Set([...open, ...renewed, ...since])].slice(0, PROJECTS);
   const named = keys.items.filter((one) => one.deletion_id).slice(0, DELETIONS);
   const [rotations, deletions] = await Promise.all([
     several(chosen, (id) => read(["projects", id, "rotations"], { limit: 10 }).then((page) => page.items)),

@@ -38,6 +38,3 @@ export const post = (parts, body, { query, once } = {}) =>
 export const remove = (...parts) => send("DELETE", path(parts));
 export const clock = () => send("GET", "sandbox/clock");
 export const turn = (seconds) => send("POST", "sandbox/clock", { body: { advance_seconds: seconds } });
-
-/** Whether a problem only says that there is no such thing here. */
-export const isAbsent = (problem) => problem instanceof Problem && problem.document.status !== 0;

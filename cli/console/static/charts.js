@@ -51,10 +51,12 @@ function calendar(from, to, x, width, height, marks) {
     s("line", { class: "month", x1: x(time), x2: x(time), y1: TOP - 8, y2: height }),
     x(time) < width - 44 ? s("text", { class: "tick", x: x(time) + 4, y: TOP - 22 + 9 }, text) : null,
   ]);
-  return [...parts.flat(), ...marks.filter(({ at }) => at >= from && at <= to).flatMap(({ at, text, tone }) => {
+  return [...parts.flat(), ...marks.filter(({ at }) => at >= from && at <= to).flatMap(({ at, text, tone }, index) => {
     const place = x(at), right = place > width - 90;
+    // Words of marks that are close to each other go below each other.
+    const below = marks.slice(0, index).some((one) => Math.abs(x(one.at) - place) < 130);
     return [s("line", { class: `mark ${tone}`, x1: place, x2: place, y1: TOP - 4, y2: height }),
-      s("text", { class: `marked ${tone}`, x: place + (right ? -4 : 4), y: height + 14, "text-anchor": right ? "end" : "start" }, text)];
+      s("text", { class: `marked ${tone}`, x: place + (right ? -4 : 4), y: height + (below ? 28 : 14), "text-anchor": right ? "end" : "start" }, text)];
   })];
 }
 
@@ -74,7 +76,7 @@ export function timeline(lives, now, marks) {
   const picture = drawn((width) => {
     const x = (time) => ((time - from) / (to - from)) * width;
     const height = TOP + lives.length * ROW;
-    return s("svg", { width, height: height + 20, role: "img", "aria-label": `Timeline of ${count(lives.length, "key")}, told below` },
+    return s("svg", { width, height: height + 34, role: "img", "aria-label": `Timeline of ${count(lives.length, "key")}, told below` },
       calendar(from, to, x, width, height, marks),
       lives.map((one, row) => {
         const y = TOP + row * ROW;
@@ -109,7 +111,7 @@ export function draining({ clusters, reasons, free_at: freeAt }, now) {
   const picture = drawn((width) => {
     const x = (time) => ((time - from) / (to - from)) * width;
     const height = TOP + held.length * ROW;
-    return s("svg", { width, height: height + 20, role: "img", "aria-label": `What drains when, of ${count(held.length, "cluster")}, told below` },
+    return s("svg", { width, height: height + 34, role: "img", "aria-label": `What drains when, of ${count(held.length, "cluster")}, told below` },
       calendar(from, to, x, width, height, marks),
       held.map((one, row) => {
         const y = TOP + row * ROW, end = one.last_expiry ? ends[row] : to;

@@ -51,6 +51,3 @@ export const card = (title, ...children) =>
 
 /** A state or standing as a coloured word; the word alone says it all. */
 export const badge = (word, tone) => h("span", { class: `badge ${tone}` }, word);
-
-/** A key, rotation or deletion by its id, as a link. */
-export const code = (text) => h("code", null, text);

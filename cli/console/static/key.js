@@ -1,22 +1,24 @@
 // #/keys/ID: may this key be deleted?
 
-import { post, read } from "./api.js";
+import { get, post, read } from "./api.js";
 import { draining } from "./charts.js";
 import { confirm, line } from "./dialogs.js";
 import { badge, card, facts, h, put } from "./dom.js";
 import { live } from "./live.js";
 import { STATE_TONES } from "./states.js";
-import { projectName, projects } from "./store.js";
 import { now } from "./time.js";
 import { count, day, daysUntil, distance, dollars, minute, moment, short, spaced, when } from "./words.js";
 
 const EVERY = 15000;
+// Of how many projects the names are asked for; the others show their ids.
+const NAMES = 10;
 const ON_ITS_WAY = { quarantined: "It is in quarantine", pending_deletion: "KMS is going to delete it" };
 
 export function oneKey(place, id, search) {
   const query = Object.fromEntries(new URLSearchParams(search ?? ""));
   const asked = { account: query.account, region: query.region };
   const buttons = h("div", { class: "actions" });
+  const names = new Map();
   let retention = null;
   const what = h("form", { class: "whatif", onsubmit: (event) => {
     event.preventDefault();
@@ -30,10 +32,13 @@ export function oneKey(place, id, search) {
     h("p", { class: "under" }, h("code", null, id)));
   const view = live(place, {
     read: async () => {
-      if (!projects.known) projects.load();
-      return { key: await read(["keys", id], { ...asked, retention_days: retention }), today: day(now().toISOString()) };
+      const key = await read(["keys", id], { ...asked, retention_days: retention });
+      await Promise.all(key.projects.slice(0, NAMES).filter((one) => !names.has(one)).map(async (one) => {
+        names.set(one, await get("projects", one).then((told) => told.name || one, () => one));
+      }));
+      return { key, today: day(now().toISOString()) };
     },
-    draw: (body, { key }) => draw(body, key, buttons, what),
+    draw: (body, { key }) => draw(body, key, names, buttons, what),
     every: () => EVERY,
   });
   put(buttons,
@@ -45,7 +50,7 @@ export function oneKey(place, id, search) {
   return view.stop;
 }
 
-function draw(body, key, buttons, what) {
+function draw(body, key, names, buttons, what) {
   const [text, tone] = answer(key);
   const chart = draining(key, now());
   const proof = key.proof;
@@ -60,7 +65,7 @@ function draw(body, key, buttons, what) {
         ["state", badge(spaced(key.state), STATE_TONES[key.state])],
         ["free", key.safe_to_delete ? "now" : when(key.free_at, now())],
         ["costs", `${dollars(key.dollars_per_month)} a month`],
-        ["projects", key.projects.length ? key.projects.map((id, place) => [place ? ", " : "", h("a", { href: `#/projects/${id}` }, projectName(id))]) : "none known"],
+        ["projects", key.projects.length ? key.projects.map((id, place) => [place ? ", " : "", h("a", { href: `#/projects/${id}` }, names.get(id) ?? id)]) : "none known"],
         ["made by Keyturn", key.created_by_us ? "yes" : "no"],
         ["replaced", key.replaced_at ? minute(key.replaced_at) : null],
         ["last looked", minute(key.swept_at)],

@@ -11,7 +11,7 @@ import { changed } from "./time.js";
 export function live(place, { read, draw, every = () => null }) {
   const trouble = h("div"), body = h("div");
   place.append(trouble, body);
-  let timer = 0, stopped = false, shown = "", turn = 0;
+  let timer = 0, stopped = false, shown = "", turn = 0, wrong = "";
   async function again() {
     clearTimeout(timer);
     const mine = (turn += 1);
@@ -20,6 +20,7 @@ export function live(place, { read, draw, every = () => null }) {
       const shape = await read();
       if (stopped || mine !== turn) return;
       put(trouble);
+      wrong = "";
       const text = JSON.stringify(shape);
       if (text !== shown) {
         shown = text;
@@ -28,7 +29,9 @@ export function live(place, { read, draw, every = () => null }) {
       pause = every(shape);
     } catch (problem) {
       if (stopped || mine !== turn) return;
-      put(trouble, told(problem));
+      // The same trouble again is not read out again.
+      if (wrong !== problem.message) put(trouble, told(problem));
+      wrong = problem.message;
       if (problem.document?.status === 404) pause = null;
     }
     if (pause !== null) timer = setTimeout(again, document.hidden ? pause * 5 : pause);

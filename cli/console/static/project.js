@@ -150,12 +150,11 @@ export function mayGo(key, today) {
   return key.free_at && at(key.free_at) >= Math.floor(today / 86400000) * 86400000 ? `on ${day(key.free_at)}` : "no";
 }
 
-export function rotationTable(rotations, named) {
-  const columns = [...(named ? ["project"] : []), "rotation", "state", "strategy", "requested", "by"];
+function rotationTable(rotations) {
+  const columns = ["rotation", "state", "strategy", "requested", "by"];
   return h("table", { class: "list", role: "table", "aria-label": "Rotations" }, h("thead", { role: "rowgroup" }, h("tr", { role: "row" },
     columns.map((word) => h("th", { scope: "col", role: "columnheader" }, word)))),
     h("tbody", { role: "rowgroup" }, rotations.map((one) => h("tr", { role: "row" },
-      named ? h("td", { role: "cell", class: "name" }, named(one.project_id)) : null,
       h("td", { role: "cell" }, h("a", { href: `#/rotations/${one.project_id}/${one.rotation_id}` }, h("code", null, one.rotation_id))),
       h("td", { role: "cell" }, badge(spaced(one.state), STATE_TONES[one.state])),
       h("td", { role: "cell" }, one.strategy),

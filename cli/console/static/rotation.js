@@ -7,7 +7,6 @@ import { announce, badge, card, facts, h, put } from "./dom.js";
 import { live } from "./live.js";
 import { keyHref } from "./project.js";
 import { STATE_TONES } from "./states.js";
-import { projectName, projects } from "./store.js";
 import { count, day, keyId, minute, spaced, who } from "./words.js";
 
 const EVERY = 2000;
@@ -20,9 +19,8 @@ const STAYING = ["requested", "renewing", "deployed"];
 export function rotation(place, project, id) {
   const buttons = h("div", { class: "actions" });
   let state = null;
-  if (!projects.known) projects.load();
-  const name = h("a", { href: `#/projects/${project}` }, projectName(project));
-  projects.addEventListener("change", () => { name.textContent = projectName(project); });
+  const name = h("a", { href: `#/projects/${project}` }, project);
+  get("projects", project).then((one) => { name.textContent = one.name || project; }, () => {});
   place.append(h("p", { class: "crumbs" }, h("a", { href: "#/" }, "Fleet"), " / ", name), h("h1", { tabindex: "-1" }, "Rotation"),
     h("p", { class: "under" }, h("code", null, id)));
   const view = live(place, {

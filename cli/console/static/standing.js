@@ -4,7 +4,7 @@ import { count, day, moment } from "./words.js";
 
 const SOON = 30 * 86400000;
 
-export const DRIFTS = {
+const DRIFTS = {
   provider_changed: "it encrypts with another provider's key now",
   encryption_disabled: "encryption at rest was switched off",
   key_changed_by_hand: "its key was changed outside Keyturn",

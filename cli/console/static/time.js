@@ -32,6 +32,7 @@ export async function pass(seconds, name) {
   const buttons = [...place.querySelectorAll("button")];
   buttons.forEach((one) => { one.disabled = true; });
   const held = document.activeElement;
+  place.querySelector(".said").textContent = "";
   try {
     for (let left = seconds; left > 0; left -= DAY) {
       const told = (await turn(Math.min(left, DAY))).now;
@@ -53,7 +54,9 @@ export async function pass(seconds, name) {
 /** Find out whether this is a sandbox; its clock is shown then. */
 export async function startClock() {
   try {
-    virtual = new Date((await clock()).now);
+    const told = (await clock()).now;
+    if (told === null) return;
+    virtual = new Date(told);
   } catch {
     return;
   }
