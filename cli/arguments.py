@@ -56,6 +56,11 @@ def key_place(name: str) -> tuple[str, dict[str, str]]:
     return (name, {}) if found is None else (found["key_id"], {"account": found["account"], "region": found["region"]})
 
 
+def counts_from_now(text: str) -> bool:
+    """Whether a moment is written as so many days from now."""
+    return _IN_DAYS.fullmatch(text) is not None
+
+
 def moment_from(text: str, now: datetime) -> str:
     """A moment as the API wants it, from `14d`, a date (its beginning in UTC) or a time; raises BadParameter."""
     in_days = _IN_DAYS.fullmatch(text)

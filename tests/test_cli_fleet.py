@@ -129,6 +129,15 @@ def test_an_acknowledgement_is_quiet_until_a_moment_in_any_of_three_writings(des
     assert "2027-03-15" in told.stdout
 
 
+def test_days_of_silence_are_counted_from_the_apis_today(desk):
+    desk.api.on("GET /v1/health", {}, headers={"Date": format_datetime(in_days(80), usegmt=True)})
+    desk.api.on(f"POST /v1/projects/{PROJECT}/acknowledgement", project(quiet_until=in_days(94)))
+
+    desk.keyturn("ack", PROJECT, "--until", "14d")
+
+    assert desk.api.asked[-1].body["until"] == in_days(94).isoformat()
+
+
 def test_a_moment_that_is_none_is_called_wrongly_and_nothing_is_asked(desk):
     told = desk.keyturn("ack", PROJECT, "--until", "soon")
 

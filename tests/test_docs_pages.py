@@ -22,8 +22,6 @@ from sandbox.template import read_template
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 TEXTS = {str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page in PAGES}
-DEPLOYS = set(re.findall(r'add_argument\("(--[a-z-]+)"', (ROOT / "package/deploy.py").read_text(encoding="utf-8")))
-"""The options of the script behind `make deploy`."""
 
 FENCED = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
@@ -115,14 +113,19 @@ def mentioned(text):
     return {code for code in INLINE.findall(prose(text)) if re.match(r"keyturn [a-z]|--[a-z]", code)}
 
 
+def options_of_programs():
+    """What the programs behind make's targets take, by their own parsers."""
+    sources = [source for room in ("sandbox", "package", "bench") for source in (ROOT / room).glob("*.py")]
+    return {name for source in sources for name in re.findall(r'add_argument\(\s*"(--[\w-]+)"', source.read_text())}
+
+
 @pytest.mark.parametrize(("page", "code"), rows(mentioned))
 def test_every_command_and_option_named_in_a_sentence_exists(page, code):
     group = typer.main.get_command(keyturn)
     options = {
         name: {o for p in one.params for o in (*p.opts, *p.secondary_opts)} for name, one in group.commands.items()
     }
-    sandbox = {"--env", "--port", "--atlas-url", "--scenario"}
-    known = set().union(*options.values(), sandbox, DEPLOYS, {"--install-completion", "--version"})
+    known = set().union(*options.values(), options_of_programs(), {"--install-completion", "--version"})
     if code.startswith("keyturn "):
         _, name, *rest = code.split()
         assert name in options
@@ -226,6 +229,16 @@ def test_the_table_of_costs_is_what_the_rules_give():
         low, high = 1 + math.floor(old), 1 + math.ceil(old)
         assert keys == f"{low} to {high}"
         assert dollars == f"${low * DOLLARS_PER_KEY_MONTH:.0f} to ${high * DOLLARS_PER_KEY_MONTH:.0f}"
+
+
+def test_the_figures_of_a_sweep_are_those_of_the_printed_run():
+    page, run = TEXTS["docs/explanation/quotas-and-costs.md"], TEXTS["docs/benches.md"]
+    ((calls, units),) = re.findall(
+        r"five clusters with 200 snapshots each is (\d+) calls.*?writes (\d+) units", page, re.DOTALL
+    )
+
+    assert re.findall(r"^\| 5 clusters \| (\d+) ", run, re.MULTILINE) == [calls]
+    assert re.findall(r"^\| a key still needed \|.*\| (\d+) \| \d+ \| 1/\d+ \|$", run, re.MULTILINE) == [units]
 
 
 def test_every_reason_to_keep_a_key_is_explained():

@@ -18,6 +18,7 @@ PAGE = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
 BETWEEN = "\x1e"
 """What the shell prints after each block."""
 
+LIST_KEYS = "import boto3; print(len(boto3.client('kms').list_keys()['Keys']), 'keys')"
 BLOCKS = re.findall(r"^```(sh|text)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 START, *STEPS = [text for kind, text in BLOCKS if kind == "sh"]
 SHOWN = {step: text for (_, step), (kind, text) in pairwise(BLOCKS) if kind == "text"}
@@ -73,7 +74,8 @@ def lived(clone):
         try:
             announced = running.stdout.readline()
             wide = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
-            script = f"\nprintf '{BETWEEN}'\n".join(STEPS)
+            administer = f"source build/sandbox/admin.env; {shlex.quote(sys.executable)} -c {shlex.quote(LIST_KEYS)}"
+            script = f"\nprintf '{BETWEEN}'\n".join([*STEPS, administer])
             typed = subprocess.run(
                 ["bash", "-c", script],
                 cwd=clone,
@@ -86,7 +88,8 @@ def lived(clone):
             )
         finally:
             running.terminate()
-    return SimpleNamespace(announced=announced, printed=dict(zip(STEPS, typed.stdout.split(BETWEEN), strict=True)))
+    *printed, administered = typed.stdout.split(BETWEEN)
+    return SimpleNamespace(announced=announced, printed=dict(zip(STEPS, printed, strict=True)), keys=administered)
 
 
 def test_the_sandbox_announces_what_the_page_shows(lived):
@@ -97,6 +100,10 @@ def test_the_sandbox_announces_what_the_page_shows(lived):
 @pytest.mark.parametrize("step", STEPS, ids=[step.splitlines()[0][:50] for step in STEPS])
 def test_each_step_of_the_tutorial_prints_what_the_page_shows(lived, step):
     assert comes_in(SHOWN.get(step, ""), lived.printed[step])
+
+
+def test_the_administrators_file_opens_the_pretend_aws(lived):
+    assert lived.keys.strip() == "2 keys"
 
 
 def test_the_files_for_shells_are_for_their_owner_alone(lived, clone):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli.arguments import ProjectId, moment_from
+from cli.arguments import ProjectId, counts_from_now, moment_from
 from cli.desk import Desk
 from cli.drawing.fleet import draw_project, draw_projects, draw_status
 from cli.front import command
@@ -46,6 +46,8 @@ def acknowledge(
     comment: Annotated[str, typer.Option(metavar="TEXT", help="Why, for those who come after you.")] = "",
 ) -> None:
     """Be quiet about a project until a day."""
+    if counts_from_now(until):
+        desk.client.knock()  # which tells the time by the API's clock
     body = {"until": moment_from(until, desk.now), "comment": comment}
     answer = desk.client.ask("POST", ("projects", project_id, "acknowledgement"), body=body)
     desk.show(answer.read(), draw_project)
