@@ -66,7 +66,9 @@ def commands(line):
 
 def rows(what):
     """Each thing found on each page, to be a test of its own."""
-    return [pytest.param(page, found, id=f"{page}: {found}") for page, text in TEXTS.items() for found in what(text)]
+    return [
+        pytest.param(page, found, id=f"{page}: {found}") for page, text in TEXTS.items() for found in sorted(what(text))
+    ]
 
 
 def anchors(text):
