@@ -128,7 +128,7 @@ class FakeKeys:
         self._begin("find_by_rotation")
         wanted = {"keyturn:owner": OWNER, "keyturn:rotation": rotation_id}.items()
         carrying = (a for a, kept in self._kept.items() if wanted <= kept.tags.items() and self._is_listed(kept))
-        return next((arn for arn in carrying if self._description(arn).status not in _LEAVING), None)
+        return next((arn for arn in carrying if self._description(arn).status is not KeyStatus.GONE), None)
 
     def create(self, new: NewKey) -> KeyArn:
         self._begin("create")

@@ -107,10 +107,11 @@ def test_a_key_whose_name_was_never_written_is_found_by_its_rotation(keys, arn, 
     assert keys.find_by_rotation(rotation_id + "-other") is None
 
 
-def test_a_key_on_its_way_to_deletion_is_not_adopted(keys, arn, rotation_id):
+def test_a_key_on_its_way_to_deletion_is_not_lost_from_sight(keys, arn, rotation_id):
     keys.schedule_deletion(arn, days=7)
 
-    assert keys.find_by_rotation(rotation_id) is None
+    assert keys.find_by_rotation(rotation_id) == arn
+    assert keys.describe(arn).status is KeyStatus.PENDING_DELETION
 
 
 def test_a_disabled_key_of_ours_is_found_so_that_no_second_one_is_made(keys, arn, rotation_id):

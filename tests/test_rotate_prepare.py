@@ -247,6 +247,21 @@ def test_a_key_that_kms_lists_late_is_waited_for_and_not_made_again(world):
     assert (world.created(), len(world.keys.arns)) == (1, 2)
 
 
+def test_a_key_that_a_hand_sends_away_before_it_was_recorded_is_not_used_and_not_lost_from_sight(world):
+    rotation = in_state(world, "preparing")
+    world.keys.fail("name", Killed())
+    with pytest.raises(Killed):
+        rotation.go()
+    made = world.keys.arns[-1]
+    world.keys.schedule_deletion(made, days=7)
+
+    rotation.go_until("failed")
+
+    failed = rotation.now
+    assert (failed.error.code, failed.new_key) == ("key_in_deletion", made)
+    assert (world.created(), world.tracker.key(made).state) == (1, KeyState.UNUSED)
+
+
 @pytest.mark.parametrize("call", ["name", "rotate_automatically"])
 def test_a_key_that_may_not_be_named_or_set_to_rotate_is_recorded_to_be_taken_back(world, call):
     rotation = in_state(world, "preparing")

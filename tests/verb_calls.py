@@ -12,7 +12,7 @@ KEYS = {
     "last_used": {"kms:GetKeyLastUsage"},
     "policy": {"kms:GetKeyPolicy"},
     "find_by_alias": {"kms:DescribeKey"},
-    "find_by_rotation": {"kms:DescribeKey", "kms:ListKeys", "kms:ListResourceTags"},
+    "find_by_rotation": {"kms:ListKeys", "kms:ListResourceTags"},
     "create": {"kms:CreateKey", "kms:TagResource"},
     "name": {"kms:CreateAlias", "kms:DescribeKey"},
     "rotate_on_demand": {"kms:RotateKeyOnDemand"},

@@ -125,11 +125,11 @@ class KmsKeys:
             return None
 
     def find_by_rotation(self, rotation_id: str) -> KeyArn | None:
-        """Our own key that carries this rotation id in its tags and is not on its way out."""
+        """Our own key that carries this rotation id in its tags, also one that is on its way out."""
         keys = self._all_pages("ListKeys", self._client.list_keys, "Keys", Limit=_MOST_KEYS_A_PAGE)
         for entry in keys:
             arn = _arn_in(entry, "KeyArn", "ListKeys")
-            if self._carries(arn, rotation_id) and self.describe(arn).status not in _LEAVING:
+            if self._carries(arn, rotation_id):
                 return arn
         return None
 

@@ -101,6 +101,8 @@ class Project:
     drift: tuple[str, ...] = ()
     """What was found changed from outside, told once each; gone from here when it is mended."""
     open_rotation: str | None = None
+    change_sent_at: datetime | None = None
+    """When the last change of settings was sent whose rotation ended without seeing it: it may still take effect."""
     generation: int = 1
     """The number of the current key among this project's keys, carried in the alias of the next."""
     last_rung: int | None = None

@@ -42,6 +42,8 @@ class Exchange:
     access_key_id: str | None = None
     sent_at: datetime | None = None
     refusal: Problem | None = None
+    earlier_sent_at: datetime | None = None
+    """When the rotation before sent a change that it never saw."""
 
     def is_shown_by(self, settings: Settings) -> bool:
         """Whether the settings are as the exchange wants them."""
@@ -49,7 +51,9 @@ class Exchange:
         return theirs and names(settings, self.wanted)
 
 
-def exchange_of(rotation: Rotation, *, access_key_id: str | None = None) -> Exchange | None:
+def exchange_of(
+    rotation: Rotation, *, access_key_id: str | None = None, earlier_sent_at: datetime | None = None
+) -> Exchange | None:
     """The change that a rotation is about: forward, or back again; None while it has no new key."""
     if rotation.new_key is None:
         return None
@@ -61,6 +65,7 @@ def exchange_of(rotation: Rotation, *, access_key_id: str | None = None) -> Exch
         access_key_id=access_key_id,
         sent_at=rotation.patch_sent_at,
         refusal=rotation.refusal,
+        earlier_sent_at=earlier_sent_at,
     )
 
 
@@ -102,6 +107,8 @@ def _decide_to_send(exchange: Exchange, settings: Settings, now: datetime) -> Sw
         return SwapDecision(swap=Swap.STOP, problem=exchange.refusal)
     if exchange.sent_at is not None and now < exchange.sent_at + SETTLES_WITHIN:
         return _wait("the change of settings was sent and is not seen yet")
+    if exchange.earlier_sent_at is not None and now < exchange.earlier_sent_at + SETTLES_WITHIN:
+        return _wait("the rotation before sent a change of settings that may still take effect")
     if not settings.valid:
         return _stop(
             "current_key_invalid",

@@ -204,7 +204,10 @@ class Keys(Protocol):
         ...
 
     def find_by_rotation(self, rotation_id: str) -> KeyArn | None:
-        """Our own key that carries this rotation id in its tags (for a crash between creation and alias)."""
+        """Our own key that carries this rotation id in its tags (for a crash between creation and alias).
+
+        One that is on its way to deletion is named too: it is not to be used, and not to be lost from sight.
+        """
         ...
 
     def create(self, new: NewKey) -> KeyArn:

@@ -246,7 +246,8 @@ def _project_after(work: Work, rotation: Rotation, event: Event | None) -> Proje
     if event is not None and rotation.state is State.DEPLOYED:
         project = replace(project, alert_to_answer=rotation.rotation_id)
     if rotation.state.terminal and project.open_rotation == rotation.rotation_id:
-        project = replace(project, open_rotation=None)
+        unseen = rotation.patch_sent_at if rotation.state in ENDED_EARLY else None
+        project = replace(project, open_rotation=None, change_sent_at=unseen or project.change_sent_at)
     if project != work.project:
         project = wind(project, work.now)
     return project

@@ -179,7 +179,18 @@ class Oracle:
         lost = [str(arn) for arn in ours if arn not in tracked]
         open_ones = {r.new_key for r in self.kept(Rotation) if not r.state.terminal}
         unused = [k for k in self.kept(Key) if k.state is KeyState.UNUSED and k.arn in ours]
-        return lost + [f"{k.arn} is unused" for k in unused if k.deletion_id is None and k.arn not in open_ones]
+        left = [k for k in unused if k.deletion_id is None and k.arn not in open_ones]
+        return lost + [f"{k.arn} is unused" for k in left if not self._is_kept_for_a_stranger(k)]
+
+    def _is_kept_for_a_stranger(self, key: Key) -> bool:
+        """Whether the one thing that keeps a key is a snapshot that truly names a key which nobody ever tracked.
+
+        People may name a key in Atlas between two looks and take it away again: whose the snapshot is cannot be known.
+        """
+        known = {kept.arn.key_id for kept in self.kept(Key)}
+        there = [self.atlas.world[p].snapshots for p in key.projects if p in self.atlas.world]
+        strange = any(snapshot.key not in known for kept in there for each in kept.values() for snapshot in each)
+        return strange and {reason.kind for reason in key.reasons} == {"unidentified_snapshots"}
 
 
 _IN_USE = frozenset({KeyState.CURRENT, KeyState.DEPLOYING})

@@ -178,6 +178,9 @@ class TrueAtlas(FakeAtlas):
             self.uses[place] = turn.key
             del self._turns[place]
             turn = None
+        if turn is not None and now < turn.begins and turn.key != wanted:
+            del self._turns[place]  # as it begins, a cluster takes the key that the settings name then
+            turn = None
         if turn is None and wanted is not None and self.uses[place] != wanted and self.finds_valid(place[0]):
             begins = now + self.turns_after
             turn = self._turns[place] = Turn(key=wanted, begins=begins, ends=begins + self.turns_for)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.key_life import be_wanted
 from chalicelib.domain.key_policy import compose_policy
-from chalicelib.domain.observed import NewKey
+from chalicelib.domain.observed import KeyStatus, NewKey
 from chalicelib.domain.records import Key, KeyState, Problem, Rotation
 from chalicelib.domain.rotation import Event
 from chalicelib.domain.swap import Swap, decide_swap, exchange_of
@@ -17,12 +17,16 @@ from chalicelib.usecases.rotating.work import Outcome, Work, audit, put_off, ref
 LISTED_WITHIN = timedelta(minutes=5)
 """How long KMS may take to list a key that exists: sooner, not finding one proves nothing."""
 
+_LEAVING = frozenset({KeyStatus.PENDING_DELETION, KeyStatus.PENDING_REPLICA_DELETION, KeyStatus.GONE})
+
 
 def prepare_key(work: Work) -> Outcome:
     """Have the next key ready, named, and in the tracker."""
     arn, rotation, known = work.rotation.new_key, work.rotation, None
     if arn is None:
         arn = find_made_key(work) if rotation.creation_begun_at is not None else None
+        if arn is not None and _keys(work).describe(arn).status in _LEAVING:
+            return _without_key(work, arn)
         if arn is None and _may_still_appear(rotation, work.now):
             return wait(work, "KMS to list the key that may have been created", LISTED_WITHIN)
         try:
@@ -39,6 +43,14 @@ def prepare_key(work: Work) -> Outcome:
     except PermanentError as problem:
         return _without_name(work, rotation, wanted_key(work, rotation, arn, known), problem)
     return _ready(work, rotation, wanted_key(work, rotation, arn, known))
+
+
+def _without_key(work: Work, arn: KeyArn) -> Outcome:
+    """The key that an earlier attempt made is on its way to deletion by another's hand: it is recorded, not used."""
+    rotation = replace(work.rotation, new_key=arn, created_by_us=True)
+    text = f"{arn}, made for this rotation, is on its way to deletion by somebody's hand: request the rotation again"
+    problem = PermanentError(text, call="kms:DescribeKey", code="key_in_deletion")
+    return _without_name(work, rotation, wanted_key(work, rotation, arn, None), problem)
 
 
 def _without_name(work: Work, rotation: Rotation, key: Key, problem: PermanentError) -> Outcome:
@@ -82,7 +94,7 @@ def wanted_key(work: Work, rotation: Rotation, arn: KeyArn, known: Key | None) -
 def _ready(work: Work, rotation: Rotation, key: Key) -> Outcome:
     """The key is ready; where this wake-up may swap at once, the same record announces that."""
     ready = Outcome(rotation=replace(rotation, waiting_for=()), event=Event.KEY_READY, others=(key,))
-    exchange, sight = exchange_of(rotation), work.fresh_sight
+    exchange, sight = exchange_of(rotation, earlier_sent_at=work.project.change_sent_at), work.fresh_sight
     if exchange is None or sight is None or not work.may_go_on or rotation.credentials_secret is not None:
         return ready
     if decide_swap(exchange, sight.settings, work.now).swap is not Swap.SEND:

@@ -81,7 +81,11 @@ def _go_back(work: Work, look: Look) -> Outcome:
 def _exchange(work: Work) -> Exchange:
     secret = work.rotation.credentials_secret
     user = work.outside.legacy_user(secret) if secret is not None else None
-    exchange = exchange_of(work.rotation, access_key_id=user.access_key_id if user is not None else None)
+    exchange = exchange_of(
+        work.rotation,
+        access_key_id=user.access_key_id if user is not None else None,
+        earlier_sent_at=work.project.change_sent_at,
+    )
     if exchange is None:
         raise PermanentError("the rotation has lost its new key", call="tracker", code="no_new_key")
     return exchange
