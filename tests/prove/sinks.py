@@ -41,7 +41,7 @@ class Sinks:
         filtered.addFilter(wiring.SecretsFilter())
         root, powertools = logging.getLogger(), hall.logger
         streams = [(handler, handler.setStream(self._logged)) for handler in powertools.handlers]
-        root.addHandler(bare)  # before the filter rewrites a record
+        root.handlers.insert(0, bare)  # before a filter rewrites the record, whoever else logs at the root
         root.addHandler(filtered)
         level, handled = root.level, root.manager.disable
         root.setLevel(logging.INFO)

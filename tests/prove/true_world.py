@@ -178,7 +178,7 @@ class TrueAtlas(FakeAtlas):
             self.uses[place] = turn.key
             del self._turns[place]
             turn = None
-        if turn is not None and now < turn.begins and turn.key != wanted:
+        if turn is not None and wanted not in {None, turn.key} and now < turn.begins:
             del self._turns[place]  # as it begins, a cluster takes the key that the settings name then
             turn = None
         if turn is None and wanted is not None and self.uses[place] != wanted and self.finds_valid(place[0]):
