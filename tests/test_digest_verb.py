@@ -147,14 +147,12 @@ def test_who_turns_the_digest_off_is_reminded_singly_from_then_on():
 
 
 def test_a_full_desk_is_cleared_before_the_next_digest_is_begun():
-    world = a_fleet(5)
-    pass_hours(world, 60 * 24)
-    world.wait(DAY)
+    world = on_the_eve(5)
     die_at_commit(world, 3)
 
     with pytest.raises(Killed):
         send_digests(world.outside)
-    world.tracker.commit = type(world.tracker).commit.__get__(world.tracker)
+    revive(world)
     left = list(world.tracker.due(Due.UNMARKED, world.now))
     pass_hours(world, 3)
 
@@ -176,6 +174,19 @@ def die_at_commit(world, number):
     world.tracker.commit = dying
 
 
+def revive(world):
+    """Let the next process commit like any other."""
+    del world.tracker.commit
+
+
+def on_the_eve(number):
+    """A world whose projects owe their first digest from now on."""
+    world = a_fleet(number)
+    pass_hours(world, 60 * 24)
+    world.wait(DAY)
+    return world
+
+
 @pytest.mark.parametrize("number", range(1, 10))
 def test_wherever_the_process_dies_each_project_is_told_of_once(number):
     world = a_fleet(5)
@@ -185,7 +196,7 @@ def test_wherever_the_process_dies_each_project_is_told_of_once(number):
     try:
         pass_hours(world, 24)
     except Killed:
-        world.tracker.commit = type(world.tracker).commit.__get__(world.tracker)
+        revive(world)
         pass_hours(world, 24)
 
     assert sum(int(notice.detail["projects"]) for notice in digests(world)) == 5
@@ -214,9 +225,7 @@ def test_of_two_at_the_same_desk_one_writes():
 
 
 def test_a_project_that_is_always_written_by_others_leaves_the_desk_as_it_is():
-    world = a_fleet(1)
-    pass_hours(world, 60 * 24)
-    world.wait(DAY)
+    world = on_the_eve(1)
     commit, busy = world.tracker.commit, []
 
     def refuse_marks(change):
@@ -255,9 +264,7 @@ def test_a_group_in_trouble_delays_no_other():
 
 
 def test_a_table_that_cannot_be_read_is_an_error_and_nothing_is_lost():
-    world = a_fleet(1)
-    pass_hours(world, 60 * 24)
-    world.wait(DAY)
+    world = on_the_eve(1)
     world.tracker.fail_next(TemporaryError("throttled", call="query"))
 
     with pytest.raises(TemporaryError):
@@ -268,13 +275,11 @@ def test_a_table_that_cannot_be_read_is_an_error_and_nothing_is_lost():
 
 
 def test_a_rotation_between_the_digest_and_its_mark_begins_a_new_ladder():
-    world = a_fleet(1)
-    pass_hours(world, 60 * 24)
-    world.wait(DAY)
+    world = on_the_eve(1)
     die_at_commit(world, 2)
     with pytest.raises(Killed):
         send_digests(world.outside)
-    world.tracker.commit = type(world.tracker).commit.__get__(world.tracker)
+    revive(world)
     world.change(world.project, key_since=world.now, last_rung=None)
 
     pass_hours(world, 61 * 24)

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from chalicelib.domain.approval import Event, end, give_back, kms_was_touched, next_state
 from chalicelib.domain.evidence import Evidence
@@ -47,6 +48,7 @@ from chalicelib.domain.wording_deletion import (
     key_rescued,
     rescue_stuck,
 )
+from chalicelib.usecases.each import do_each
 from chalicelib.usecases.gathering import gather_evidence
 from chalicelib.usecases.locate import keys_at, projects_of
 from chalicelib.usecases.ports import Conflict, Due, Keys, Outside, OutsideError, PermanentError, TemporaryError
@@ -75,17 +77,8 @@ class Work:
 
 def advance_deletions(outside: Outside, *, gather: Gather = gather_evidence) -> int:
     """Take the next step of every deletion that is due; the trouble of one delays no other. Gives the number."""
-    troubles: list[Exception] = []
-    due = tuple(outside.tracker.due(Due.DELETION, outside.now()))
-    for (deletion_id,) in due:
-        try:
-            advance_deletion(outside, deletion_id, gather=gather)
-        except Exception as trouble:  # noqa: BLE001 - a key to be rescued may stand behind the one with the trouble
-            _log.warning("deletion %s could not be looked at: %s", deletion_id, trouble)
-            troubles.append(trouble)
-    if troubles:
-        raise ExceptionGroup(f"{len(troubles)} of {len(due)} deletions could not be looked at", troubles)
-    return len(due)
+    due = tuple(deletion_id for (deletion_id,) in outside.tracker.due(Due.DELETION, outside.now()))
+    return do_each(due, partial(advance_deletion, outside, gather=gather), "deletions")
 
 
 def advance_deletion(outside: Outside, deletion_id: str, *, gather: Gather = gather_evidence) -> Deletion | None:
