@@ -42,7 +42,7 @@ def pattern(line):
 def what_make_runs(line):
     """The command behind a line `make …`, as make itself says it; the virtual environment is there already."""
     make, *words = shlex.split(line)
-    asked = [make, "--dry-run", "--old-file=.venv/ready", *words]
+    asked = [make, "--no-print-directory", "--dry-run", "--old-file=.venv/ready", *words]
     told = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     interpreter, *rest = shlex.split(told.splitlines()[-1])
     assert interpreter == ".venv/bin/python"
