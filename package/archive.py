@@ -1,9 +1,13 @@
-"""The zip that Lambda gets: what may lie in it, and an unpacked copy that this machine can import."""
+"""The zip that Lambda gets: what may lie in it, and an unpacked copy that this machine can import.
+
+`python -m package.archive` says for which processor it is, `python -m package.archive BUILD` lays the copy out.
+"""
 
 import importlib.machinery
 import json
 import shutil
 import sys
+import sysconfig
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
@@ -31,6 +35,9 @@ NEVER_SHIPS = {
 }
 """What the zip must not hold, by its first folder, and why."""
 
+LEFT_OUT = "aws_lambda_powertools/event_handler/"
+"""Powertools' own routing, with a page of documentation of half a megabyte in it: Chalice routes here."""
+
 _CHALICE_AT_RUN_TIME = {"chalice/__init__.py", "chalice/app.py", "chalice/compat.py", "chalice/py.typed"}
 
 ARCHITECTURES = {"arm64": "aarch64", "x86_64": "x86_64"}
@@ -46,6 +53,8 @@ def archive_complaints(names: Iterable[str]) -> Iterator[str]:
         first = PurePosixPath(name).parts[0]
         if first in NEVER_SHIPS:
             unwelcome[first] = NEVER_SHIPS[first]
+        elif name.startswith(LEFT_OUT):
+            unwelcome[LEFT_OUT] = "Chalice routes here"
         elif first == "chalice" and source not in _CHALICE_AT_RUN_TIME:
             unwelcome[name] = "only Chalice's app module runs in Lambda"
         elif source not in names:
@@ -69,6 +78,18 @@ def checked_bytecode(archive: Path, begins_with: bytes) -> Iterator[str]:
         for name in opened.namelist():
             if name.endswith(".pyc") and not opened.read(name).startswith(begins_with):
                 yield f"the zip holds {name}, which Lambda would compile anew at every start"
+
+
+def lay_out(build: Path) -> tuple[list[str], list[str]]:
+    """Unpack the zip in `build`, and lay beside it what the runtime brings, so that this machine can import it.
+
+    Gives the names in the zip, and what `lend_compiled` complains about.
+    """
+    packages = Path(sysconfig.get_path("platlib"))
+    names = unpack(build / "package" / "deployment.zip", build / "unpacked")
+    complaints = list(lend_compiled(names, packages, build / "unpacked", machine()))
+    give_runtime(packages, build / "runtime")
+    return names, complaints
 
 
 def unpack(archive: Path, folder: Path) -> list[str]:
@@ -135,4 +156,7 @@ def machine() -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"{machine()}\n")
+    if sys.argv[1:]:
+        lay_out(Path(sys.argv[1]))
+    else:
+        sys.stdout.write(f"{machine()}\n")

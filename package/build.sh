@@ -34,11 +34,19 @@ rm -rf "$build/package" "$build/generated"
 package --merge-template "$build/source/.chalice/resources.yaml" "$build/package"
 package "$build/generated"
 "$venv/bin/python" -m package.flatten "$build/package/sam.yaml"
-"$venv/bin/python" -m package.precompile "$build/package/deployment.zip"
+
+# What the handlers load is seen by loading them, once as they are and once as they are shipped.
+mapfile -t handlers < <(sed -n 's/^ *Handler: //p' "$build/package/sam.yaml" | sort -u)
+load() {
+    env -i "$venv/bin/python" -I -S package/import_handlers.py \
+        "$build/unpacked" "$build/runtime" "$build/loaded" "${handlers[@]}"
+}
+"$venv/bin/python" -m package.archive "$build"
+load >/dev/null
+"$venv/bin/python" -m package.precompile "$build/package/deployment.zip" "$build/loaded"
 
 "$venv/bin/cfn-lint" "$build/package/sam.yaml" docs/kms-account-role.yaml docs/data-key.yaml
 "$venv/bin/python" -m package.check "$build"
-mapfile -t handlers < <(sed -n 's/^ *Handler: //p' "$build/package/sam.yaml" | sort -u)
-env -i "$venv/bin/python" -I -S package/import_handlers.py "$build/unpacked" "$build/runtime" "${handlers[@]}"
+load
 "$venv/bin/python" -m package.bill "$build"
 echo "$build/package is fit to deploy"

@@ -1,20 +1,11 @@
 """Judges a finished package: `python -m package.check BUILD` tells its size or every complaint."""
 
-import json
 import sys
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
-from package.archive import (
-    ARCHITECTURES,
-    archive_complaints,
-    checked_bytecode,
-    give_runtime,
-    lend_compiled,
-    missing_compiled,
-    unpack,
-)
+from package.archive import archive_complaints, checked_bytecode, lay_out, missing_compiled
 from package.precompile import UNCHECKED
 from package.rules import template_complaints
 from package.template import read
@@ -31,15 +22,11 @@ def complaints(build: Path) -> Iterator[str]:
         runtime=f"python{sys.version_info.major}.{sys.version_info.minor}",
     )
     yield from translation_complaints(template)
-    config = json.loads((build / "source" / ".chalice" / "config.json").read_text())
-    packages = Path(sysconfig.get_path("platlib"))
-    names = unpack(build / "package" / "deployment.zip", build / "unpacked")
+    names, of_another_kind = lay_out(build)
     yield from archive_complaints(names)
     yield from checked_bytecode(build / "package" / "deployment.zip", UNCHECKED)
-    yield from missing_compiled(names, packages)
-    machine = ARCHITECTURES[config["lambda_architecture"]]
-    yield from lend_compiled(names, packages, build / "unpacked", machine)
-    give_runtime(packages, build / "runtime")
+    yield from missing_compiled(names, Path(sysconfig.get_path("platlib")))
+    yield from of_another_kind
 
 
 def main(build: Path) -> int:

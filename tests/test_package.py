@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from chalicelib import wiring
 from chalicelib.settings import DEFAULTS
-from package.archive import archive_complaints, checked_bytecode, missing_compiled
+from package.archive import LEFT_OUT, archive_complaints, checked_bytecode, missing_compiled
 from package.precompile import UNCHECKED, precompile
 from package.rules import mixed_intrinsics, overlays_over_nothing, shared_roles, too_wide, wrong_functions
 from package.sources import lay
@@ -320,13 +321,16 @@ def test_bytecode_of_the_zip_is_loaded_without_a_look_at_its_source(tmp_path: Pa
     for name, dated in (("good.zip", False), ("bad.zip", True)):
         with zipfile.ZipFile(tmp_path / name, "w") as archive:
             archive.writestr("app.py", "x = 1\n")
+            archive.writestr("unused.py", "x = 1\n")
+            archive.writestr(f"{LEFT_OUT}openapi/page.js", "1")
             if dated:
                 archive.writestr("__pycache__/app.cpython-313.pyc", UNCHECKED[:4] + bytes(12))
-    count = precompile(tmp_path / "good.zip")
+    count = precompile(tmp_path / "good.zip", ["app.py", "compiled.so"])
 
     with zipfile.ZipFile(tmp_path / "good.zip") as archive:
         names = archive.namelist()
     assert count == 1
+    assert names == ["__pycache__/app.cpython-{}{}.pyc".format(*sys.version_info), "app.py", "unused.py"]
     assert list(archive_complaints(names)) == []
     assert list(checked_bytecode(tmp_path / "good.zip", UNCHECKED)) == []
     assert len(list(checked_bytecode(tmp_path / "bad.zip", UNCHECKED))) == 1
