@@ -4,6 +4,8 @@ This is the one place where tests and the sandbox furnish another world: `furnis
 and a sleeper, and the AWS SDK's own environment (`AWS_ENDPOINT_URL`) and `ATLAS_BASE_URL` say where AWS and Atlas are.
 """
 
+from __future__ import annotations
+
 import logging
 import random
 import time
@@ -14,12 +16,14 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from chalicelib.domain.observed import LegacyUser
-from chalicelib.domain.records import Check
 from chalicelib.settings import read_settings
 from chalicelib.usecases.ports import Atlas, AtlasOwner, Keys, Outside, PermanentError, Roles, TemporaryError
+
+if TYPE_CHECKING:
+    from chalicelib.domain.observed import LegacyUser
+    from chalicelib.domain.records import Check
 
 _SPARE_SECONDS = 10.0
 _SESSION_LIFE = timedelta(minutes=50)
@@ -249,6 +253,8 @@ def _roles(role_arn: str | None) -> Roles:
 def _legacy_user(secret_id: str) -> LegacyUser:
     """Whose credentials a secret holds, as STS says to who calls with them."""
     import boto3
+
+    from chalicelib.domain.observed import LegacyUser
 
     given = _secrets().credentials(secret_id)
     signed = boto3.client(

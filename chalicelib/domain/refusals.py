@@ -1,9 +1,13 @@
 """How Keyturn says no to a person: what kind of no, and every reason."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from chalicelib.domain.records import Reason
+if TYPE_CHECKING:
+    from chalicelib.domain.records import Reason
 
 
 class No(StrEnum):

@@ -7,49 +7,52 @@ OutsideError
     └── NotFound        the thing asked for does not exist there
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from chalicelib.domain.arn import KeyArn
-from chalicelib.domain.chain import Trail
-from chalicelib.domain.observed import (
-    AlertThreshold,
-    AtlasAlert,
-    AtlasProject,
-    AtlasRole,
-    BackupSchedule,
-    Cluster,
-    ExportJob,
-    Grant,
-    KeyDescription,
-    KeyRotations,
-    KeyUse,
-    LegacyUser,
-    NewKey,
-    PrivateEndpoint,
-    ProjectEvent,
-    RestoreJob,
-    Settings,
-    Snapshot,
-)
-from chalicelib.domain.opening import RotationRequest
-from chalicelib.domain.records import (
-    Change,
-    Channel,
-    Check,
-    Deletion,
-    Desk,
-    Fleet,
-    Key,
-    Notice,
-    Project,
-    Proof,
-    Rotation,
-    Watch,
-)
+if TYPE_CHECKING:
+    from chalicelib.domain.arn import KeyArn
+    from chalicelib.domain.chain import Trail
+    from chalicelib.domain.observed import (
+        AlertThreshold,
+        AtlasAlert,
+        AtlasProject,
+        AtlasRole,
+        BackupSchedule,
+        Cluster,
+        ExportJob,
+        Grant,
+        KeyDescription,
+        KeyRotations,
+        KeyUse,
+        LegacyUser,
+        NewKey,
+        PrivateEndpoint,
+        ProjectEvent,
+        RestoreJob,
+        Settings,
+        Snapshot,
+    )
+    from chalicelib.domain.opening import RotationRequest
+    from chalicelib.domain.records import (
+        Change,
+        Channel,
+        Check,
+        Deletion,
+        Desk,
+        Fleet,
+        Key,
+        Notice,
+        Project,
+        Proof,
+        Rotation,
+        Watch,
+    )
 
 
 class OutsideError(Exception):
