@@ -81,10 +81,12 @@ def draw_project(project: Shape, now: datetime) -> Picture:
             ("acknowledged by", project.get("acknowledged_by") if project["quiet_until"] else None),
             (
                 "Atlas' alert",
-                f"after {project['atlas_threshold_days']} days" if project.get("atlas_threshold_days") else None,
+                f"after {count(project['atlas_threshold_days'], 'day')}"
+                if project.get("atlas_threshold_days")
+                else None,
             ),
             ("covered", ", ".join(project["covered"]) or "no cluster"),
-            ("policy", f"every {policy['rotation_period_days']} days, {policy['mode']}, {policy['strategy']}"),
+            ("policy", f"every {count(policy['rotation_period_days'], 'day')}, {policy['mode']}, {policy['strategy']}"),
         ]
     )
     return stack(

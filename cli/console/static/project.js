@@ -75,7 +75,7 @@ function draw(body, shape, buttons) {
         ["organization", h("code", null, one.organization)],
       ])), clusters(one)),
       card("Policy", facts([
-        ["rotates", `every ${policy.rotation_period_days} days`],
+        ["rotates", `every ${count(policy.rotation_period_days, "day")}`],
         ["on the due day", policy.mode === "rotate" ? "rotates by itself" : "reminds people"],
         ["strategy", policy.strategy],
         ["reminders", policy.ladder.map(rung).join(", ")],
