@@ -4,7 +4,7 @@ import re
 from typing import TYPE_CHECKING
 
 from cli.failures import Misused, Refused
-from cli.words import plain
+from cli.words import count, plain
 
 if TYPE_CHECKING:
     from cli.client import Client
@@ -33,5 +33,5 @@ def project_id_of(client: "Client", given: str) -> str:
         raise Refused(f"No project has the id or the name `{plain(given)}`: `keyturn projects` lists them all.")
     if len(found) > 1:
         ids = "\n".join(f"  - {project_id}" for project_id in found)
-        raise Misused(f"{len(found)} projects are called `{plain(given)}`: name one by its id.\n{ids}")
+        raise Misused(f"{count(len(found), 'project')} are called `{plain(given)}`: name one by its id.\n{ids}")
     return str(found[0])
