@@ -212,10 +212,10 @@ def test_a_change_of_policy_is_told_in_words(door):
     _, answer = door("GET", "/v1/activity")
 
     (entry,) = answer["items"]
-    assert entry["before"] == (
-        "rotation period: as the alert of Atlas says, else 90 days; on the due day: remind people"
+    assert entry["after"] == (
+        "rotation period: from as the alert of Atlas says, else 90 days to 30 days;"
+        " on the due day: from remind people to rotate by itself"
     )
-    assert entry["after"] == "rotation period: 30 days; on the due day: rotate by itself"
 
 
 def test_the_latest_rotation_comes_first(door, memory):

@@ -85,8 +85,8 @@ def test_who_changed_the_fleets_policy_stands_in_the_trail():
     change_defaults(world.outside, {"quarantine_days": 20}, who=ANNA)
 
     entry = world.tracker.audit[-1]
-    assert (entry.subject, entry.who, entry.before) == (FLEET, ANNA, "quarantine: 7 days")
-    assert entry.after == "quarantine: 20 days"
+    assert (entry.subject, entry.who) == (FLEET, ANNA)
+    assert entry.after == "quarantine: from 7 days to 20 days"
 
 
 def test_a_projects_evidence_tells_what_was_wished_of_the_fleet():

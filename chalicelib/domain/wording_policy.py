@@ -9,7 +9,21 @@ from chalicelib.domain.records import GuardMode, Mode, Policy
 
 def policy_told(policy: Policy, names: Iterable[str]) -> str:
     """Some wishes of a policy, each with its name and value in words."""
-    return "; ".join(f"{_WORDS[name][0]}: {_WORDS[name][1](getattr(policy, name))}" for name in names)
+    return "; ".join(f"{_WORDS[name][0]}: {_value(policy, name)}" for name in names)
+
+
+def change_told(before: Policy, after: Policy, names: Iterable[str]) -> str:
+    """What becomes of some wishes, each with its name, its old and its new value in words."""
+    return "; ".join(f"{_WORDS[name][0]}: {_step(before, after, name)}" for name in names)
+
+
+def _step(before: Policy, after: Policy, name: str) -> str:
+    old, new = _value(before, name), _value(after, name)
+    return f"{new}, as before" if old == new else f"from {old} to {new}"
+
+
+def _value(policy: Policy, name: str) -> str:
+    return _WORDS[name][1](getattr(policy, name))
 
 
 def wishes_named(names: Iterable[str]) -> str:
@@ -17,11 +31,17 @@ def wishes_named(names: Iterable[str]) -> str:
     return ", ".join(_WORDS[name][0] for name in names)
 
 
-def rung_told(rung: int) -> str:
-    """A rung of the ladder: so many days before or after the due day."""
-    if rung == 0:
-        return "on the due day"
-    return f"{counted(abs(rung), 'day')} {'before' if rung < 0 else 'after'} it"
+def ladder_told(ladder: tuple[int, ...]) -> str:
+    """The rungs of a ladder: so many days before and after the due day."""
+    parts = [_rungs([-rung for rung in ladder if rung < 0], "before"), "on the due day" if 0 in ladder else ""]
+    parts.append(_rungs([rung for rung in ladder if rung > 0], "after"))
+    return ", ".join(part for part in parts if part)
+
+
+def _rungs(numbers: list[int], where: str) -> str:
+    *first, last = numbers or [0]
+    shown = f"{', '.join(map(str, first))} and {last} days" if first else _days(last)
+    return f"{shown} {where}" if numbers else ""
 
 
 def _days(number: int) -> str:
@@ -38,7 +58,7 @@ def _period(number: int | None) -> str:
 
 _WORDS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "rotation_period_days": ("rotation period", _period),
-    "ladder": ("reminders", lambda ladder: ", ".join(map(rung_told, ladder))),
+    "ladder": ("reminders", ladder_told),
     "mode": ("on the due day", lambda mode: "rotate by itself" if mode == Mode.ROTATE else "remind people"),
     "strategy": ("strategy", str),
     "automatic_period_days": ("KMS renews by itself every", _days),

@@ -8,7 +8,7 @@ from chalicelib.domain.policies import FIELDS, FLEET, steer
 from chalicelib.domain.records import AuditEntry, Change, Fleet, Policy, Project
 from chalicelib.domain.refusals import No, Refusal
 from chalicelib.domain.reminders import wind
-from chalicelib.domain.wording_policy import policy_told, wishes_named
+from chalicelib.domain.wording_policy import change_told, wishes_named
 from chalicelib.usecases.locate import project_named
 from chalicelib.usecases.ports import Outside
 
@@ -39,8 +39,7 @@ def change_policy(
         who=who,
         what="policy changed",
         subject=project_id,
-        before=_named(project.policy, changed, inherited),
-        after=_named(steered.policy, changed, inherited),
+        after=_told(project.policy, steered.policy, changed, inherited),
         why=f"left to the fleet: {wishes_named(inherited)}" if inherited else "",
     )
     outside.tracker.commit(Change(records=(steered,), audit=(entry,)))
@@ -61,8 +60,7 @@ def change_defaults(
         who=who,
         what="policy changed",
         subject=FLEET,
-        before=_named(fleet.policy, changed),
-        after=_named(policy, changed),
+        after=_told(fleet.policy, policy, changed),
     )
     outside.tracker.commit(Change(records=(steered,), audit=(entry,)))
     return replace(steered, version=steered.version + 1)
@@ -73,9 +71,9 @@ def _only(version: int, wanted: Collection[str] | None, what: str) -> None:
         raise Refusal(No.STALE, f"{what} has changed since it was read: read it again")
 
 
-def _named(policy: Policy, *names: Collection[str]) -> str:
+def _told(before: Policy, after: Policy, *names: Collection[str]) -> str:
     named = {name for those in names for name in those}
-    return policy_told(policy, [name for name in FIELDS if name in named])
+    return change_told(before, after, [name for name in FIELDS if name in named])
 
 
 def acknowledge(outside: Outside, project_id: str, *, until: datetime, comment: str, who: str) -> Project:

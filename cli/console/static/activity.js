@@ -4,7 +4,7 @@ import { read } from "./api.js";
 import { h, put } from "./dom.js";
 import { live } from "./live.js";
 import { told } from "./problems.js";
-import { minute, who } from "./words.js";
+import { minute, short, who } from "./words.js";
 
 const ROWS = 50, LATELY = 5, EVERY = 20000;
 
@@ -64,7 +64,7 @@ const row = (one) => h("tr", { role: "row" },
 const VIEWS = { project: "projects", key: "keys", deletion: "deletions" };
 
 function subject(one) {
-  const text = one.name ?? (one.about === "key" || one.about === "deletion" ? `${one.about} ${one.subject}` : one.subject);
+  const text = one.name ?? (one.about === "key" || one.about === "deletion" ? [`${one.about} `, h("code", { class: "whole" }, short(one.subject))] : one.subject);
   if (one.about === "fleet") return h("a", { href: "#/policy" }, "the fleet");
   return VIEWS[one.about] ? h("a", { href: `#/${VIEWS[one.about]}/${encodeURIComponent(one.subject)}` }, text) : text;
 }

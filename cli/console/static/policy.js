@@ -4,16 +4,18 @@ import { Problem, patch, tagged } from "./api.js";
 import { choice, confirm, heading, line, tick, whole } from "./dialogs.js";
 import { card, facts, h, put } from "./dom.js";
 import { live } from "./live.js";
-import { count } from "./words.js";
+import { count, listed } from "./words.js";
 
-const rung = (days) => (days === 0 ? "on the due day" : `${count(Math.abs(days), "day")} ${days < 0 ? "before" : "after"} it`);
+const rungs = (numbers, where) => (numbers.length > 1 ? `${listed(numbers)} days ${where}` : numbers.length ? `${days(numbers[0])} ${where}` : "");
+const ladderTold = (ladder) => [rungs(ladder.filter((one) => one < 0).map((one) => -one), "before"), ladder.includes(0) ? "on the due day" : "",
+  rungs(ladder.filter((one) => one > 0), "after")].filter(Boolean).join(", ");
 const days = (number) => count(number, "day");
 const yes = (wish) => (wish ? "yes" : "no");
 
 /** The name of each wish and how its value is said: the words of chalicelib/domain/wording_policy.py; a test compares them. */
 const WORDS = {
   rotation_period_days: ["rotation period", (number) => (number === null ? "as the alert of Atlas says, else 90 days" : days(number))],
-  ladder: ["reminders", (ladder) => ladder.map(rung).join(", ")],
+  ladder: ["reminders", ladderTold],
   mode: ["on the due day", (mode) => (mode === "rotate" ? "rotate by itself" : "remind people")],
   strategy: ["strategy", String],
   automatic_period_days: ["KMS renews by itself every", days],
