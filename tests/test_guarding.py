@@ -6,7 +6,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from chalicelib.domain.arn import KeyArn
-from chalicelib.domain.guarding import DELETED, Act, decide, harm_of, is_going, is_needed, read_call, unseen_call
+from chalicelib.domain.guarding import (
+    DELETED,
+    NOBODY_KNOWN,
+    Act,
+    decide,
+    harm_of,
+    is_going,
+    is_needed,
+    read_call,
+    unseen_call,
+)
 from chalicelib.domain.observed import KeyDescription, KeyStatus
 from chalicelib.domain.records import Deletion, DeletionState, GuardMode, Harm, Key, KeyState, Policy, Project, Reason
 
@@ -49,10 +59,22 @@ SEEN = Harm(operation="ScheduleKeyDeletion", actor=MALLORY, seen_at=NOW, deletio
 
 def test_what_a_patrol_finds_says_the_day_better_and_the_actor_not_at_all():
     day = NOW + timedelta(days=7, minutes=3)
-    found = unseen_call(KeyDescription(arn=ARN, status=KeyStatus.PENDING_DELETION, deletion_date=day), NOW)
+    found = unseen_call(KeyDescription(arn=ARN, status=KeyStatus.PENDING_DELETION, deletion_date=day), None, NOW)
 
     assert harm_of(found, SEEN, NOW) == replace(SEEN, deletion_date=day)
     assert harm_of(found, None, NOW).deletion_date == day
+
+
+def test_a_patrol_names_who_an_event_named_and_writes_nothing_new():
+    shown = KeyDescription(arn=ARN, status=KeyStatus.PENDING_DELETION, deletion_date=SEEN.deletion_date)
+
+    found = unseen_call(shown, SEEN, NOW)
+
+    assert found.actor == MALLORY
+    assert harm_of(found, SEEN, NOW + timedelta(days=1)) == SEEN
+    disabled = KeyDescription(arn=ARN, status=KeyStatus.DISABLED)
+    assert unseen_call(disabled, SEEN, NOW).actor == NOBODY_KNOWN
+    assert harm_of(unseen_call(disabled, SEEN, NOW), SEEN, NOW).operation == "DisableKey"
 
 
 def test_a_call_that_leaves_a_key_as_it_was_does_no_harm():
@@ -227,7 +249,7 @@ def test_a_key_that_went_when_it_was_free_is_no_news():
     ],
 )
 def test_what_no_event_told_is_seen_in_the_state_of_the_key(status, operation, act):
-    call = unseen_call(KeyDescription(arn=ARN, status=status), NOW)
+    call = unseen_call(KeyDescription(arn=ARN, status=status), None, NOW)
 
     assert (call.operation, call.arn, call.account) == (operation, ARN, ARN.account)
     assert decide(call, NEEDED, None, (PROJECT,)) is act
@@ -245,12 +267,12 @@ def test_what_no_event_told_is_seen_in_the_state_of_the_key(status, operation, a
     ],
 )
 def test_a_key_that_nobody_disabled_or_scheduled_tells_nothing(status):
-    assert unseen_call(KeyDescription(arn=ARN, status=status), NOW) is None
+    assert unseen_call(KeyDescription(arn=ARN, status=status), None, NOW) is None
 
 
 def test_what_is_seen_in_one_week_is_one_event_and_in_the_next_another():
     first, later, next_week = (
-        unseen_call(KeyDescription(arn=ARN, status=KeyStatus.DISABLED), NOW + timedelta(days=days)).event_id
+        unseen_call(KeyDescription(arn=ARN, status=KeyStatus.DISABLED), None, NOW + timedelta(days=days)).event_id
         for days in (0, 5, 7)
     )
 
@@ -259,7 +281,7 @@ def test_what_is_seen_in_one_week_is_one_event_and_in_the_next_another():
 
 @pytest.mark.parametrize("state", [DeletionState.QUARANTINED, DeletionState.SCHEDULED])
 def test_a_window_that_nobody_saw_being_asked_for_counts_as_too_short(state):
-    call = unseen_call(KeyDescription(arn=ARN, status=KeyStatus.PENDING_DELETION), NOW)
+    call = unseen_call(KeyDescription(arn=ARN, status=KeyStatus.PENDING_DELETION), None, NOW)
 
     assert decide(call, NEEDED, deletion(state), (PROJECT,)) is Act.BRING_BACK
 

@@ -45,8 +45,11 @@ class Act(StrEnum):
     BRING_BACK = "bring back"
 
 
-def unseen_call(described: KeyDescription, now: datetime) -> KeyCall | None:
-    """What must have been called on a key that is in this state, where no event told; None for a healthy key."""
+def unseen_call(described: KeyDescription, harm: Harm | None, now: datetime) -> KeyCall | None:
+    """What must have been called on a key that is in this state; None for a healthy key.
+
+    Who called is known where an event told of it before.
+    """
     arn = described.arn
     operation = {
         KeyStatus.DISABLED: DISABLE,
@@ -60,7 +63,7 @@ def unseen_call(described: KeyDescription, now: datetime) -> KeyCall | None:
         event_id=f"patrol {now:%G-W%V}",  # a state that lasts is told once a week, not with every look
         operation=operation,
         arn=arn,
-        actor=NOBODY_KNOWN,
+        actor=harm.actor if harm is not None and harm.operation == operation else NOBODY_KNOWN,
         account=arn.account,
         window_days=0,
         deletion_date=described.deletion_date,
@@ -124,10 +127,12 @@ def harm_of(call: KeyCall, before: Harm | None, now: datetime) -> Harm | None:
         seen_at=now,
         deletion_date=date if call.operation == SCHEDULE else None,
     )
-    if before is None or call.actor != NOBODY_KNOWN:
-        overtaken = before is not None and before.operation == SCHEDULE and call.operation == DISABLE
-        return before if overtaken else harm  # KMS disables no key that is pending deletion: the event came late
-    return replace(before, deletion_date=harm.deletion_date) if before.operation == harm.operation else harm
+    if before is None:
+        return harm
+    if before.operation == harm.operation and call.actor in {NOBODY_KNOWN, before.actor}:
+        return replace(before, deletion_date=harm.deletion_date)
+    overtaken = (before.operation, call.operation) == (SCHEDULE, DISABLE) and call.actor != NOBODY_KNOWN
+    return before if overtaken else harm  # KMS disables no key that is pending deletion: the event came late
 
 
 def is_going(key: Key) -> bool:

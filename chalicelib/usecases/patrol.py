@@ -64,7 +64,7 @@ def _look_at(outside: Outside, listed: Key, described: KeyDescription | OutsideE
     if isinstance(described, OutsideError):
         raise described
     now = outside.now()
-    call = unseen_call(described, now)
+    call = unseen_call(described, listed.harm, now)
     if call is None and listed.harm is None:
         return listed
     key = outside.tracker.key(listed.arn)

@@ -11,7 +11,7 @@ def draw_activity(shape: Shape, _now: datetime) -> Picture:
     """Entries of the audit trail as a table."""
     if not shape["items"]:
         return said("Nothing has happened yet.")
-    return table(("when, UTC", "by", "what", "of", "why, and from what to what"), map(_row, shape["items"]))
+    return table(("when, UTC", "by", "what", "!of", "why, and from what to what"), map(_row, shape["items"]))
 
 
 def _row(entry: Shape) -> tuple[Picture, ...]:

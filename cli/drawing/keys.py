@@ -35,6 +35,8 @@ def draw_keys(shape: Shape, now: datetime) -> Picture:
 
 
 def _cost(retiring: Shape) -> str:
+    if not retiring["keys"]:
+        return "No old key is kept."
     return f"{count(retiring['keys'], 'old key')} for {dollars(retiring['dollars_per_month'])} a month"
 
 
