@@ -368,6 +368,14 @@ def test_activity_tells_who_did_what_to_which_project_and_what_it_changed(desk):
     assert "quarantine: 7 days -> quarantine: 9 days" in " ".join(told.split())
 
 
+def test_a_key_in_what_happened_is_told_by_its_id(desk):
+    desk.api.on("GET /v1/activity", page(ENTRY | {"what": "settings changed", "before": str(OLD), "after": str(NEW)}))
+
+    told = " ".join(desk.keyturn("activity", COLUMNS="240").stdout.split())
+
+    assert f"{OLD.key_id} -> {NEW.key_id}" in told
+
+
 def test_activity_reads_no_more_pages_than_it_shows(desk):
     desk.api.on("GET /v1/activity", page(*[ENTRY] * 100, cursor="two"), page(*[ENTRY] * 100, cursor="three"))
 

@@ -472,6 +472,8 @@ def test_the_fleets_policy_is_changed_only_where_it_is_still_what_was_read(steer
     person.press("Change it", within="dialog")
     person.page.wait_for_selector("dialog", state="detached")
 
+    show(person, "policy")
+
     (asked,) = changes(steering.api)
     assert (asked.call, asked.body, asked.headers["If-Match"]) == ("PATCH /v1/policy", {"digest_hour": 6}, '"3"')
     assert person.complaints == []

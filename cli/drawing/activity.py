@@ -1,10 +1,14 @@
 """What happened, as a picture."""
 
+import re
 from datetime import datetime
 
 from cli.pictures import Picture, said, table
 from cli.shapes import Shape
 from cli.words import minute, plain, who
+
+_ARN = re.compile(r"arn:[\w-]+:kms:[\w-]+:\d{12}:key/")
+"""What stands before a key's id, and says nothing in a list."""
 
 
 def draw_activity(shape: Shape, _now: datetime) -> Picture:
@@ -21,4 +25,4 @@ def _row(entry: Shape) -> tuple[Picture, ...]:
 
 def _note(entry: Shape) -> str:
     changed = " -> ".join(part for part in (entry["before"], entry["after"]) if part)
-    return plain("; ".join(part for part in (entry["why"], changed) if part))
+    return plain(_ARN.sub("", "; ".join(part for part in (entry["why"], changed) if part)))

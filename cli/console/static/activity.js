@@ -61,6 +61,9 @@ const row = (one) => h("tr", { role: "row" },
   h("td", { role: "cell" }, subject(one)),
   h("td", { role: "cell", class: "know" }, note(one)));
 
+// What stands before a key's id, and says nothing in a list.
+const ARN = /arn:[\w-]+:kms:[\w-]+:\d{12}:key\//g;
+
 const VIEWS = { project: "projects", key: "keys", deletion: "deletions" };
 
 function subject(one) {
@@ -71,5 +74,5 @@ function subject(one) {
 
 function note({ why, before, after }) {
   const changed = [before, after].filter(Boolean).join(" → ");
-  return [why, changed].filter(Boolean).join("; ");
+  return [why, changed].filter(Boolean).join("; ").replaceAll(ARN, "");
 }
