@@ -486,6 +486,7 @@ def test_who_was_too_late_is_told_and_goes_on_with_what_holds_by_now_and_what_th
     person.press("Show what changes", within="dialog")
     person.press("Change it", within="dialog")
     person.sees("has changed since it was read", within="dialog")
+    person.sees("“Go back” shows what holds by now", within="dialog")
     show(person, "policy-too-late")
     steering.api.answers["GET /v1/policy"] = []
     newer = FLEET["policy"] | {"digest": True, "quarantine_days": 8}

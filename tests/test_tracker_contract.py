@@ -608,6 +608,15 @@ def test_fields_of_a_newer_version_are_passed_over_and_missing_ones_take_their_d
     assert stored.project("p1").drift == ()
 
 
+def test_a_row_that_was_taken_out_by_hand_is_missed_by_no_history(stored, store):
+    save(stored, rotation("r1"), rotation("r2"), audit=(audit(), audit(what="second")))
+    for pk, sk in (("PROJECT#p1", "ROTATION#r1"), ("AUDIT#p1", "ENTRY#0000000002")):
+        store.client.delete_item(TableName=store.table, Key={"pk": {"S": pk}, "sk": {"S": sk}})
+
+    assert [one.rotation_id for one in stored.rotations("p1", None, 9).items] == ["r2"]
+    assert [link.number for link in stored.activity(None, 9).items] == [1]
+
+
 def test_a_damaged_record_is_an_error_and_not_an_absence(stored, store):
     save(stored, project())
     item = store.items()["PROJECT#p1", "PROJECT"]

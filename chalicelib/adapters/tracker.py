@@ -295,7 +295,10 @@ class DynamoTracker:
         return _page(answer, limit, ("pk", "sk", "kind"), record)
 
     def _history(self, of: str, cursor: str | None, limit: int, kind: type[Content]) -> Page[Content]:
-        """What happened, the newest first: the index holds places alone, and what lies there is read strongly."""
+        """What happened, the newest first: the index holds places alone, and what lies there is read strongly.
+
+        Where nothing lies any more, as the index lags behind a row that was taken out by hand, nothing is shown.
+        """
         answer = self._query(
             IndexName="history",
             KeyConditionExpression="history = :history",
@@ -307,7 +310,7 @@ class DynamoTracker:
         shown, cut = _cut(answer, limit, ("pk", "sk", "history", "happened_at"))
         places = [(item["pk"]["S"], item["sk"]["S"]) for item in shown]
         found = {(item["pk"]["S"], item["sk"]["S"]): item for item in self._get_items(places)}
-        return Page(items=tuple(_decoded(found[place], kind) for place in places), next=cut)
+        return Page(items=tuple(_decoded(found[place], kind) for place in places if place in found), next=cut)
 
     def _query(self, **arguments: Any) -> Item:  # noqa: ANN401 - DynamoDB's own request
         return self._call("query", TableName=self._table, **arguments)

@@ -87,10 +87,15 @@ async function change({ path, target = path, title, follows }) {
     const done = await confirm({
       title: `${title}?`, back: "Go back", word: "Change it", done: "The policy is changed",
       says: [h("ul", { class: "changes" }, told(shape.policy, body)), minds(body), h("p", null, follows)],
-      act: () => patch(target, body, tag),
+      act: () => patch(target, body, tag).catch(tellHowToGoOn),
     });
     if (done) return done;
   }
+}
+
+function tellHowToGoOn(problem) {
+  if (problem.document?.status === 412) problem.message += ". “Go back” shows what holds by now, with what you typed over it.";
+  throw problem;
 }
 
 function fieldsOf(policy, own, typed) {
