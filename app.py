@@ -116,7 +116,8 @@ def guard(event: CloudWatchEvent) -> None:
     """Call off what would destroy a key that is still needed, and tell who did it."""
     from chalicelib.usecases.guard import guard_key
 
-    guard_key(wiring.outside(event.context), event.to_dict())
+    going = guard_key(wiring.outside(event.context), event.to_dict())
+    metrics.add_metric("KeysPendingDeletionOutside", "Count", going)
 
 
 @app.schedule("rate(1 day)")
@@ -124,7 +125,9 @@ def patrol(event: CloudWatchEvent) -> None:
     """Look after every needed key as KMS has it: an event may have been missed."""
     from chalicelib.usecases.patrol import patrol_keys
 
-    metrics.add_metric("KeysPatrolled", "Count", patrol_keys(wiring.outside(event.context)))
+    seen = patrol_keys(wiring.outside(event.context))
+    metrics.add_metric("KeysPatrolled", "Count", seen.keys)
+    metrics.add_metric("KeysPendingDeletionOutside", "Count", seen.going)
 
 
 @app.schedule("rate(1 hour)")

@@ -77,6 +77,12 @@ def get_watch() -> Shape:
     return show.show_watch(wiring.outside())
 
 
+@door("GET", "/v1/activity", gives=api_shapes.Activity, role=Role.VIEWER, asks=("cursor", "limit"))
+def list_activity() -> Shape:
+    """What happened in the whole fleet, page by page, newest first: the audit trail as one list."""
+    return show.show_activity(wiring.outside(), *page())
+
+
 @door("GET", "/v1/projects", gives=api_shapes.Projects, role=Role.VIEWER, asks=("cursor", "limit"))
 def list_projects() -> Shape:
     """The fleet, page by page."""
@@ -206,7 +212,7 @@ def post_rotation(project_id: str, body: RotationBody) -> Shape | Response:
     asks=("cursor", "limit"),
 )
 def list_rotations(project_id: str) -> Shape:
-    """A project's rotations, page by page."""
+    """A project's rotations, page by page, the latest request first."""
     return show.show_rotations(wiring.outside(), project_id, *page())
 
 

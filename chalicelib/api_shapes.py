@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from msgspec import Meta
 
+from chalicelib.domain.activity import About
 from chalicelib.domain.records import DeletionState, GuardMode, KeyState, Mode, RotationState, Strategy
 
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"}, description="UTC, to the second.")]
@@ -106,6 +107,29 @@ class Watch(TypedDict):
     dead_letters: Annotated[list[str], Meta(description="The dead-letter queues that are not empty.")]
     expiring: Annotated[list[str], Meta(description="The secrets of service accounts that expire soon.")]
     unverified: Annotated[list[str], Meta(description="What Keyturn may not look at.")]
+
+
+class Happened(TypedDict):
+    """One line of the audit trail: who did what, when and why."""
+
+    at: Time
+    who: str
+    what: str
+    about: About
+    subject: Annotated[str, Meta(description="The id of the project, key, deletion or alert that it is about.")]
+    name: Annotated[str | None, Meta(description="The project's name, where it is about one.")]
+    why: str
+    before: str
+    after: str
+    number: Annotated[int, Meta(description="Its place in the chain of its subject.")]
+    request_id: Annotated[str, Meta(description="The request that caused it; empty where there was none.")]
+
+
+class Activity(TypedDict):
+    """A page of what happened, newest first."""
+
+    items: list[Happened]
+    next: Cursor
 
 
 class Projects(TypedDict):
@@ -311,12 +335,22 @@ class Retiring(TypedDict):
     dollars_per_month: float
 
 
+class Endangered(TypedDict):
+    """A needed key that somebody disabled, or scheduled for deletion, outside Keyturn, and that nobody brought back."""
+
+    arn: Arn
+    key_id: str
+    projects: list[str]
+    warning: KeyWarning
+
+
 class Keys(TypedDict):
-    """A page of all keys; the first page also says what the retiring ones cost."""
+    """A page of all keys; the first page also says what the retiring ones cost, and which needed ones were harmed."""
 
     items: list[Key]
     next: Cursor
     retiring: NotRequired[Retiring]
+    endangered: NotRequired[list[Endangered]]
 
 
 class Deletion(TypedDict):

@@ -6,11 +6,23 @@ from io import TextIOWrapper
 
 import typer
 
-from cli.commands import console, deletions, doctor, evidence, fleet, keys, policies, rehearsal, rotations, verify
+from cli.commands import (
+    activity,
+    console,
+    deletions,
+    doctor,
+    evidence,
+    fleet,
+    keys,
+    policies,
+    rehearsal,
+    rotations,
+    verify,
+)
 from cli.failures import REFUSED
 from cli.front import app
 
-NOUNS = (fleet, rotations, keys, deletions, policies, evidence, verify, rehearsal, console, doctor)
+NOUNS = (fleet, activity, rotations, keys, deletions, policies, evidence, verify, rehearsal, console, doctor)
 """The files whose commands are announced: to import them announces them."""
 
 

@@ -38,7 +38,7 @@ class Form(StrEnum):
     HTML = "html"
 
 
-ProjectId = Annotated[str, typer.Argument(metavar="PROJECT", help="The id of an Atlas project.")]
+ProjectId = Annotated[str, typer.Argument(metavar="PROJECT", help="An Atlas project, by its id or its name.")]
 RotationId = Annotated[str, typer.Argument(metavar="ROTATION", help="The id of a rotation.")]
 DeletionId = Annotated[str, typer.Argument(metavar="DELETION", help="The id of a deletion.")]
 KeyName = Annotated[

@@ -10,9 +10,10 @@ from typer.core import TyperGroup
 
 from cli import VERSION
 from cli.desk import Desk, Sheet, Surroundings, open_desk, telling_failures
+from cli.projects import project_id_of
 
 ORDER = (
-    *("status", "projects", "project", "policy", "ack", "threshold"),
+    *("status", "projects", "project", "policy", "ack", "threshold", "activity"),
     *("rotate", "rotations", "rotation", "rollback", "cancel"),
     *("keys", "key", "attest", "delete", "approve", "calloff", "deletion"),
     *("evidence", "verify", "rehearse", "console", "health", "doctor"),
@@ -35,6 +36,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
+
+PROJECT = "project_id"
+"""The parameter of every command that a project can be named for."""
 
 Endpoint = Annotated[
     str | None,
@@ -61,7 +65,10 @@ _EVERYWHERE = {
 
 
 def command(name: str, *, example: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Announce a command: it gets a Desk before its own arguments, and the options of every command behind them."""
+    """Announce a command: it gets a Desk before its own arguments, and the options of every command behind them.
+
+    A parameter `project_id` is given as the id, also where somebody typed the project's name.
+    """
 
     def announce(work: Callable[..., None]) -> Callable[..., None]:
         @wraps(work)
@@ -69,6 +76,8 @@ def command(name: str, *, example: str) -> Callable[[Callable[..., None]], Calla
             common = {option: given.pop(option) for option in _EVERYWHERE}
             around = ctx.obj if isinstance(ctx.obj, Surroundings) else None
             with open_desk(**common, around=around) as desk:
+                if given.get(PROJECT) is not None:
+                    given[PROJECT] = project_id_of(desk.client, given[PROJECT])
                 work(desk, **given)
 
         _dress(run, work, _EVERYWHERE)

@@ -197,7 +197,7 @@ def _headers() -> Shape:
     text = {"type": "string"}
     return {
         "RequestId": {"description": "The request's id, as in the logs.", "required": True, "schema": text},
-        "ETag": {"description": "The project's version, for If-Match.", "required": True, "schema": text},
+        "ETag": {"description": "The version of what was read, for If-Match.", "required": True, "schema": text},
         "Allow": {"description": "The methods that the path has.", "schema": text},
     }
 
@@ -261,7 +261,7 @@ def _good(door: Door) -> Shape:
 
 def _given(status: HTTPStatus, kind: Any) -> Shape:  # noqa: ANN401 - a typed dictionary
     headers = {REQUEST_ID: {"$ref": "#/components/headers/RequestId"}}
-    if kind is api_shapes.Project:
+    if kind in (api_shapes.Project, api_shapes.Fleet):
         headers["etag"] = {"$ref": "#/components/headers/ETag"}
     return {"description": status.phrase, "headers": headers, "content": {JSON: {"schema": _type(kind)}}}
 

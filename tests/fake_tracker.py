@@ -84,7 +84,10 @@ class FakeTracker:
         return self._get("Rotation", project_id, rotation_id)
 
     def rotations(self, project_id: str, cursor: str | None, limit: int) -> Page[Rotation]:
-        return self._page(("Rotation", project_id), cursor, limit)
+        mine = list(self._all(("Rotation", project_id)))
+        return self._backward(
+            ("Rotation", project_id), mine, lambda one: (one.requested_at, one.rotation_id), cursor, limit
+        )
 
     def key(self, arn: KeyArn) -> Key | None:
         return self._get("Key", *_arn_place(arn))
@@ -116,6 +119,10 @@ class FakeTracker:
         with self._lock:
             links = tuple(link for link in self._links if link.entry.subject == subject)
             return Trail(subject=subject, links=links, head=self._heads.get(subject))
+
+    def activity(self, cursor: str | None, limit: int) -> Page[Link]:
+        self._maybe_fail()
+        return self._backward(("Entry",), self._links, _moment_of, cursor, limit)
 
     def due(self, kind: Due, now: datetime) -> Iterator[tuple[str, ...]]:
         self._maybe_fail()
@@ -178,6 +185,16 @@ class FakeTracker:
         kept = dict(self._kept)
         return tuple(kept[place] for place in sorted(kept) if place[: len(start)] == start)
 
+    def _backward(
+        self, start: Place, items: list[Any], moment: Callable[[Any], Any], cursor: str | None, limit: int
+    ) -> Page[Any]:
+        """The newest first; a cursor names the last one that was shown."""
+        ordered = sorted(items, key=moment, reverse=True)
+        places = [(*start, *map(str, moment(one))) for one in ordered]
+        first = 0 if cursor is None else places.index(_read_cursor(cursor, start)) + 1
+        end = first + limit
+        return Page(items=tuple(ordered[first:end]), next=_cursor(places[end - 1]) if len(ordered) > end else None)
+
     def _page(self, start: Place, cursor: str | None, limit: int) -> Page[Any]:
         after = None if cursor is None else _read_cursor(cursor, start)
         items = [record for record in self._all(start) if after is None or _place(record) > after]
@@ -219,6 +236,10 @@ def _spoken_name(record: Record | Notice) -> tuple[str, ...]:  # noqa: PLR0911 -
             return (record.name,)
         case Fleet():
             return ()
+
+
+def _moment_of(link: Link) -> tuple[datetime, str, int]:
+    return (link.entry.at, link.entry.subject, link.number)
 
 
 def _arn_place(arn: KeyArn) -> Place:

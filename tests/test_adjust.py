@@ -71,7 +71,7 @@ def test_without_an_alert_there_is_none_to_set(world):
 def test_several_alerts_are_left_to_whoever_made_them(world):
     world.in_atlas.more_thresholds = [AlertThreshold(configuration_id="f" * 24, days=200)]
 
-    assert "90, 200 days" in ask(world)["refused"]["text"]
+    assert "90 days, 200 days" in ask(world)["refused"]["text"]
     assert changes(world) == []
 
 

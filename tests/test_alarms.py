@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESOURCES = read(ROOT / ".chalice" / "resources.yaml")["Resources"]
 ALARMS = {name: one["Properties"] for name, one in RESOURCES.items() if one.get("Type") == "AWS::CloudWatch::Alarm"}
 QUEUES = {name for name, one in RESOURCES.items() if one.get("Type") == "AWS::SQS::Queue"}
+PENDING = "KeysPendingDeletionOutside"
 SCHEDULED = {"Digest", "Discover", "Patrol", "Relay", "Remind", "Retire", "Track", "Watch"}
 
 
@@ -64,7 +65,17 @@ def test_a_schedule_that_does_not_run_is_noticed():
 
     assert silent == {f"{name}SilentAlarm" for name in SCHEDULED}
     counted = set(re.findall(r'add_metric\("(\w+)"', (ROOT / "app.py").read_text(encoding="utf-8")))
-    assert {ALARMS[name]["MetricName"] for name in silent} == counted
+    assert {ALARMS[name]["MetricName"] for name in silent} == counted - {PENDING}
+
+
+def test_a_needed_key_that_is_going_to_be_deleted_is_an_alarm_whoever_sees_it_and_silence_is_none():
+    alarm = ALARMS["KeyPendingDeletionAlarm"]
+
+    seen = re.findall(rf'"{PENDING}", "Count", (.+)\)', (ROOT / "app.py").read_text(encoding="utf-8"))
+    assert seen == ["going", "seen.going"]
+    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("Keyturn", PENDING, "Maximum")
+    assert (alarm["Threshold"], alarm["TreatMissingData"]) == (1, "notBreaching")
+    assert alarm["Period"] * alarm["EvaluationPeriods"] >= 86400  # which the patrol, once a day, does not miss
 
 
 def test_no_metric_has_a_dimension_that_grows_with_the_fleet():

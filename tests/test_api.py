@@ -10,8 +10,10 @@ from chalicelib import wiring
 from chalicelib.adapters.tracker import DynamoTracker
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.records import (
+    AuditEntry,
     Change,
     ClusterTally,
+    Harm,
     Key,
     KeyState,
     Project,
@@ -185,6 +187,92 @@ def test_health_needs_nothing(door):
     status, answer = door("GET", "/v1/health")
 
     assert (status, answer["status"]) == (200, "ok")
+
+
+def test_activity_tells_what_happened_everywhere_newest_first_page_by_page(door, memory):
+    door("PATCH", f"/v1/projects/{PROJECT}/policy", {"rotation_period_days": 30, "mode": "rotate"})
+    door("POST", f"/v1/keys/{DRAINING.key_id}/attestation", {"statement": "no copies"}, caller=BOB)
+    memory.commit(
+        Change(records=(), audit=(AuditEntry(at=NOW + timedelta(days=1), who="x", what="y", subject="fleet"),))
+    )
+
+    _, first = door("GET", "/v1/activity", query={"limit": "1"})
+    status, rest = door("GET", "/v1/activity", query={"cursor": first["next"]})
+
+    shown = [(one["about"], one["name"], one["what"]) for one in (*first["items"], *rest["items"])]
+    assert status == 200
+    assert shown[0] == ("fleet", None, "y")
+    assert set(shown[1:]) == {("project", "payments", "policy changed"), ("key", None, "key attested")}
+    assert rest["next"] is None
+
+
+def test_a_change_of_policy_is_told_in_words(door):
+    door("PATCH", f"/v1/projects/{PROJECT}/policy", {"rotation_period_days": 30, "mode": "rotate"})
+
+    _, answer = door("GET", "/v1/activity")
+
+    (entry,) = answer["items"]
+    assert entry["after"] == (
+        "rotation period: from as the alert of Atlas says, else 90 days to 30 days;"
+        " on the due day: from remind people to rotate by itself"
+    )
+
+
+def test_the_latest_rotation_comes_first(door, memory):
+    for name, minutes in (("ffff", 0), ("aaaa", 1), ("cccc", 2)):
+        rotation = Rotation(
+            rotation_id=name,
+            project_id=PROJECT,
+            state=RotationState.FAILED,
+            strategy=Strategy.NEW_CMK,
+            requested_by=ALICE,
+            requested_at=NOW + timedelta(minutes=minutes),
+            fingerprint="f",
+            old_key=CURRENT,
+        )
+        memory.commit(Change(records=(rotation,)))
+
+    _, first = door("GET", f"/v1/projects/{PROJECT}/rotations", query={"limit": "2"})
+    _, last = door("GET", f"/v1/projects/{PROJECT}/rotations", query={"cursor": first["next"]})
+
+    assert [one["rotation_id"] for one in (*first["items"], *last["items"])] == ["cccc", "aaaa", "ffff"]
+
+
+SCHEDULED = Harm(operation="ScheduleKeyDeletion", actor=BOB, seen_at=NOW, deletion_date=NOW + timedelta(days=7))
+
+
+def test_a_needed_key_that_kms_is_going_to_delete_warns_and_is_named_with_the_first_page_of_keys(door, memory):
+    memory.commit(Change(records=(replace(memory.key(DRAINING), harm=SCHEDULED),)))
+
+    _, key = door("GET", f"/v1/keys/{DRAINING.key_id}")
+    _, keys = door("GET", "/v1/keys", query={"limit": "1"})
+
+    (warning,) = key["warnings"]
+    assert (warning["kind"], warning["at"]) == ("deletion_scheduled_outside", "2027-03-08T09:30:00Z")
+    assert "KMS deletes it on 2027-03-08" in warning["text"]
+    assert "user/bob" in warning["text"]
+    assert [one["key_id"] for one in keys["endangered"]] == [DRAINING.key_id]
+
+
+@pytest.mark.parametrize("changes", [{"state": KeyState.PENDING_DELETION}, {"state": KeyState.DELETED}], ids=str)
+def test_what_its_own_deletion_does_to_a_key_is_no_harm(door, memory, changes):
+    memory.commit(Change(records=(replace(memory.key(DRAINING), harm=SCHEDULED, **changes),)))
+
+    _, key = door("GET", f"/v1/keys/{DRAINING.key_id}")
+    _, keys = door("GET", "/v1/keys")
+
+    assert (key["warnings"], keys["endangered"]) == ([], [])
+
+
+def test_a_key_that_is_gone_is_endangered_after_those_that_can_be_saved(door, memory):
+    gone = Harm(operation="KeyDeleted", actor="KMS", seen_at=NOW)
+    records = (replace(memory.key(DRAINING), harm=gone), replace(memory.key(CURRENT), harm=SCHEDULED))
+    memory.commit(Change(records=records))
+
+    _, keys = door("GET", "/v1/keys")
+
+    kinds = [one["warning"]["kind"] for one in keys["endangered"]]
+    assert kinds == ["deletion_scheduled_outside", "deleted_outside"]
 
 
 def test_a_project_is_shown_with_its_due_date_and_policy(door):

@@ -217,9 +217,9 @@ def test_a_wrong_call_ends_with_2_and_asks_nothing(desk, words):
 
 
 def test_an_id_cannot_reach_out_of_its_place_in_the_path(desk):
-    desk.keyturn("project", "../keys?x=1")
+    desk.keyturn("deletion", "../keys?x=1")
 
-    assert [asked.target for asked in desk.api.asked] == ["/v1/projects/..%2Fkeys%3Fx%3D1"]
+    assert [asked.target for asked in desk.api.asked] == ["/v1/deletions/..%2Fkeys%3Fx%3D1"]
 
 
 def test_health_says_which_version_lives_where(desk):

@@ -5,7 +5,7 @@ from datetime import timedelta
 from email.utils import format_datetime
 
 import pytest
-from fake_api import NEW, NOW, PROJECT, in_days, key, open_api, page, project
+from fake_api import NEW, NOW, OLD, PROJECT, in_days, key, open_api, page, project
 
 from chalicelib.domain.records import Policy, Uncovered
 from cli.standing import Standing, standing, worst_first
@@ -13,6 +13,12 @@ from cli.words import distance
 
 STATUS, KEYS = "GET /v1/projects", "GET /v1/keys"
 RETIRING = {"keys": 3, "dollars_per_month": 3.0}
+GOING = {
+    "arn": str(OLD),
+    "key_id": OLD.key_id,
+    "projects": [PROJECT],
+    "warning": {"kind": "deletion_scheduled_outside", "text": "KMS deletes it on 2027-03-08", "at": None},
+}
 
 
 @pytest.fixture
@@ -80,7 +86,7 @@ def test_status_as_json_is_the_fleet_and_what_old_keys_cost(desk):
 
     shown = json.loads(desk.keyturn("status", "--json").stdout)
 
-    assert shown == json.loads(json.dumps(page(project(), retiring=RETIRING)))
+    assert shown == json.loads(json.dumps(page(project(), retiring=RETIRING, endangered=[])))
 
 
 def test_a_project_is_told_with_its_banner_and_what_is_not_covered(desk):
@@ -226,3 +232,160 @@ def test_a_date_that_nobody_can_read_leaves_the_days_to_the_own_clock(desk, date
     desk.api.on(STATUS, page(project()), headers={"Date": date})
 
     assert "in 90 days" in desk.keyturn("projects").stdout
+
+
+# ---- a project by its name ----
+
+OTHER = "64b0c0c0c0c0c0c0c0c0c0c9"
+
+
+@pytest.mark.parametrize("word", ["payments", "PayMents", PROJECT])
+def test_a_project_is_named_by_its_id_or_by_its_name_in_any_case(desk, word):
+    desk.api.on(STATUS, page(project(name="payments-test", project_id=OTHER), project()))
+    desk.api.on(f"{STATUS}/{PROJECT}", project())
+
+    told = desk.keyturn("project", word)
+
+    assert (told.exit_code, PROJECT in told.stdout) == (0, True)
+
+
+def test_an_id_asks_for_nothing_but_the_project(desk):
+    desk.api.on(f"{STATUS}/{PROJECT}", project())
+
+    desk.keyturn("project", PROJECT)
+
+    assert desk.api.calls == [f"{STATUS}/{PROJECT}"]
+
+
+def test_a_name_is_looked_for_in_the_whole_fleet_and_each_page_is_read_once(desk):
+    desk.api.on(STATUS, page(project(), cursor="two"), page(project(name="other", project_id=OTHER)))
+    desk.api.on(f"{STATUS}/{PROJECT}", project())
+
+    desk.keyturn("project", "payments")
+
+    assert desk.api.calls == [STATUS, STATUS, f"{STATUS}/{PROJECT}"]
+
+
+def test_a_name_that_two_projects_have_is_refused_with_the_ids_of_both(desk):
+    desk.api.on(STATUS, page(project(), cursor="two"), page(project(name="Payments", project_id=OTHER)))
+
+    told = desk.keyturn("project", "payments")
+
+    assert told.exit_code == 2
+    assert "2 projects are called `payments`" in told.stderr
+    assert PROJECT in told.stderr
+    assert OTHER in told.stderr
+
+
+def test_a_name_that_nobody_has_is_told_and_where_names_stand(desk):
+    desk.api.on(STATUS, page(project()))
+
+    told = desk.keyturn("project", "payment")
+
+    assert told.exit_code == 1
+    assert "No project has the id or the name `payment`: `keyturn projects` lists them all." in told.stderr
+
+
+def test_what_is_the_id_of_one_project_and_the_name_of_another_is_the_id(desk):
+    desk.api.on(STATUS, page(project(project_id="blue"), project(name="blue", project_id=OTHER)))
+    desk.api.on(f"{STATUS}/blue", project(project_id="blue"))
+
+    desk.keyturn("project", "blue")
+
+    assert desk.api.calls == [STATUS, f"{STATUS}/blue"]
+
+
+@pytest.mark.parametrize(
+    ("words", "call"),
+    [
+        (["policy", "payments"], f"GET /v1/projects/{PROJECT}"),
+        (["threshold", "payments"], f"POST /v1/projects/{PROJECT}/atlas-threshold"),
+        (["ack", "payments", "--until", "2027-04-01"], f"POST /v1/projects/{PROJECT}/acknowledgement"),
+        (["rotate", "payments", "--dry-run"], f"POST /v1/projects/{PROJECT}/rotations"),
+        (["rotations", "payments"], f"GET /v1/projects/{PROJECT}/rotations"),
+        (["rotation", "payments", "r1"], f"GET /v1/projects/{PROJECT}/rotations/r1"),
+        (["rollback", "payments", "r1"], f"POST /v1/projects/{PROJECT}/rotations/r1/rollback"),
+        (["cancel", "payments", "r1"], f"POST /v1/projects/{PROJECT}/rotations/r1/cancel"),
+        (["evidence", "payments"], f"GET /v1/projects/{PROJECT}/evidence"),
+        (["rehearse", "payments"], f"GET /v1/projects/{PROJECT}/rehearsal"),
+    ],
+    ids=lambda one: one[0] if isinstance(one, list) else "",
+)
+def test_every_command_about_a_project_takes_its_name(desk, words, call):
+    desk.api.on(STATUS, page(project()))
+    desk.api.refuse(call, 409, "it was asked")
+
+    desk.keyturn(*words)
+
+    assert desk.api.calls == [STATUS, call]
+
+
+# ---- what must not be overlooked ----
+
+
+def test_status_says_which_needed_keys_are_in_danger(desk):
+    desk.api.answers.clear()
+    desk.api.on(STATUS, page(project()))
+    desk.api.on(KEYS, page(key(), retiring=RETIRING, endangered=[GOING] * 7))
+
+    told = desk.keyturn("status").stdout
+
+    assert "7 needed keys are in danger:" in told
+    assert f"- {OLD.key_id}: KMS deletes it on 2027-03-08" in told
+    assert "and 2 keys more: `keyturn keys`" in told
+
+
+def test_status_says_nothing_of_danger_where_there_is_none(desk):
+    desk.api.on(STATUS, page(project()))
+
+    assert "danger" not in desk.keyturn("status").stdout
+
+
+# ---- what happened ----
+
+ENTRY = {
+    "at": "2027-03-01T09:30:00Z",
+    "who": "arn:aws:iam::123456789012:user/ada",
+    "what": "policy changed",
+    "about": "project",
+    "subject": PROJECT,
+    "name": "payments",
+    "why": "",
+    "before": "quarantine: 7 days",
+    "after": "quarantine: 9 days",
+    "number": 1,
+    "request_id": "r",
+}
+
+
+def test_activity_tells_who_did_what_to_which_project_and_what_it_changed(desk):
+    desk.api.on("GET /v1/activity", page(ENTRY))
+
+    told = desk.keyturn("activity").stdout
+
+    assert "2027-03-01 09:30" in told
+    assert [part for part in ("ada", "policy changed", "payments") if part not in told] == []
+    assert "quarantine: 7 days -> quarantine: 9 days" in " ".join(told.split())
+
+
+def test_a_key_in_what_happened_is_told_by_its_id(desk):
+    desk.api.on("GET /v1/activity", page(ENTRY | {"what": "settings changed", "before": str(OLD), "after": str(NEW)}))
+
+    told = " ".join(desk.keyturn("activity", COLUMNS="240").stdout.split())
+
+    assert f"{OLD.key_id} -> {NEW.key_id}" in told
+
+
+def test_activity_reads_no_more_pages_than_it_shows(desk):
+    desk.api.on("GET /v1/activity", page(*[ENTRY] * 100, cursor="two"), page(*[ENTRY] * 100, cursor="three"))
+
+    shown = json.loads(desk.keyturn("activity", "--last", "150", "--json").stdout)
+
+    assert len(shown["items"]) == 150
+    assert [asked.query for asked in desk.api.asked] == [{"limit": "100"}, {"limit": "100", "cursor": "two"}]
+
+
+def test_where_nothing_has_happened_activity_says_so(desk):
+    desk.api.on("GET /v1/activity", page())
+
+    assert "Nothing has happened yet." in desk.keyturn("activity").stdout

@@ -6,7 +6,7 @@ import pytest
 from fake_api import DIGEST, NOW, OLD, PROJECT, deletion, in_days, key, open_api, page
 from rich.console import Console
 
-from chalicelib.domain.records import ClusterTally, DeletionState, KeyState, Reason
+from chalicelib.domain.records import ClusterTally, DeletionState, Harm, KeyState, Reason
 from cli.pictures import Bar
 
 KEY = f"GET /v1/keys/{OLD.key_id}"
@@ -246,3 +246,17 @@ def test_a_bar_fills_its_share_and_what_is_there_at_all_shows(share, encoding, d
         screen.print(Bar(share=share, width=10))
 
     assert captured.get().rstrip() == drawn
+
+
+def test_a_key_that_kms_is_going_to_delete_past_keyturn_says_so_in_its_answer_and_in_the_list(desk):
+    harm = Harm(operation="ScheduleKeyDeletion", actor="mallory", seen_at=NOW, deletion_date=in_days(7))
+    desk.api.on(f"GET /v1/keys/{OLD.key_id}", key(harm=harm))
+    desk.api.on("GET /v1/keys", page(key(harm=harm)))
+
+    told, listed = desk.keyturn("key", OLD.key_id).stdout, desk.keyturn("keys").stdout
+
+    assert "In danger: KMS deletes it on 2027-03-08: that was scheduled outside Keyturn by mallory" in " ".join(
+        told.split()
+    )
+    assert "retiring, pending deletion" in told
+    assert "retiring, pending deletion" in listed

@@ -1,20 +1,24 @@
 """The console in a browser: two operators rotate a key and delete the old one, and every view can be read by all."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
 from console_browser import NARROW, WIDE, Person, open_browser
 from fake_api import DIGEST, NOW, OLD, PROJECT, SECRET, deletion, in_days, key, open_api, page, project, rotation
+from fake_tracker import FakeTracker
 
-from chalicelib.domain.records import DeletionState, RotationState
+from chalicelib.domain.policies import FIELDS
+from chalicelib.domain.records import DeletionState, GuardMode, Harm, Mode, Policy, RotationState
+from chalicelib.domain.wording_policy import policy_told
+from chalicelib.usecases.show import show_fleet_version
 from cli.client import Client
 from cli.console.server import open_console
 from cli.place import find_place
 from cli.signing import Signer
-from cli.standing import standing, to_know
+from cli.standing import DRIFTS, standing, to_know
 from cli.words import count, distance, dollars, key_id, listed, who
 from sandbox.atlas import BackupPolicy
 from sandbox.cast import stage
@@ -237,8 +241,59 @@ def test_what_happened_of_late_is_told_newest_first(office, deleted):
     ada.page.wait_for_selector("tbody tr")
     show(ada, "activity")
 
-    told = ada.page.locator("tbody tr").all_inner_texts()
-    assert ["deletion" in told[0], "rotation" in told[-1]] == [True, True]
+    whats = ada.page.locator("tbody tr td:nth-child(3)").all_inner_texts()
+    times = ada.page.locator("tbody tr td:nth-child(1)").all_inner_texts()
+    assert times == sorted(times, reverse=True)
+    assert {"rotation requested", "policy changed", "deletion approved"} <= set(whats)
+
+
+def test_the_fleet_tells_what_happened_lately(office, deleted):
+    ada = office.ada
+    ada.open("/")
+    ada.page.wait_for_selector(".lately tbody tr")
+    show(ada, "fleet-lately")
+
+    assert ada.page.locator(".lately tbody tr").count() == 5
+    assert ada.read("activity?limit=1")["items"][0]["what"] in ada.page.locator(".lately tbody tr").first.inner_text()
+
+
+def test_a_projects_policy_is_changed_after_its_changes_were_shown(office, deleted):
+    ada = office.ada
+    ada.open(f"/projects/{office.project_id}")
+    ada.press("Change policy…")
+    ada.page.wait_for_selector("dialog[open]")
+    show(ada, "policy-form")
+    ada.fill("Quarantine", "9")
+    ada.page.locator("dialog").get_by_label("Who would destroy a needed key").select_option("tell")
+    ada.press("Show what changes", within="dialog")
+    ada.sees("quarantine: 7 days → 9 days", within="dialog")
+    said = ada.page.locator("dialog").inner_text()
+    show(ada, "policy-review")
+    before = ada.read(f"projects/{office.project_id}")["policy"]["quarantine_days"]
+    ada.press("Change it", within="dialog")
+    ada.page.wait_for_selector("dialog", state="detached")
+    ada.sees("9 days (its own)")
+    changed = ada.read(f"projects/{office.project_id}")
+
+    assert "is not stopped any more" in said
+    assert before == 7
+    assert (changed["policy"]["quarantine_days"], changed["policy"]["guard"]) == (9, "tell")
+    assert {"quarantine_days", "guard"} <= set(changed["policy_own"])
+
+
+def test_a_wish_is_left_to_the_fleet_again(office, deleted):
+    ada = office.ada
+    ada.open(f"/projects/{office.project_id}")
+    ada.press("Change policy…")
+    ada.page.locator("dialog").get_by_label("Keys that Keyturn did not make may be deleted").last.check()
+    ada.press("Show what changes", within="dialog")
+    ada.sees("yes → as the fleet's policy says", within="dialog")
+    ada.press("Change it", within="dialog")
+    ada.page.wait_for_selector("dialog", state="detached")
+
+    shown = ada.read(f"projects/{office.project_id}")
+    assert "delete_foreign_keys" not in shown["policy_own"]
+    assert shown["policy"]["delete_foreign_keys"] is False
 
 
 def test_a_project_is_acknowledged_until_a_day(office):
@@ -394,6 +449,147 @@ def test_an_action_asks_first_and_then_the_api_once(browser, acted, act):
     assert somebody.complaints == []
 
 
+FLEET = show_fleet_version(SimpleNamespace(tracker=FakeTracker()))[1]
+PATCHED = FLEET | {"policy": FLEET["policy"] | {"digest_hour": 6}}
+
+
+@pytest.fixture
+def steering(browser, acted):
+    """Somebody before the fleet's policy, which has version 3."""
+    acted.api.on("GET /v1/policy", FLEET, headers={"ETag": '"3"'})
+    somebody = Person(browser, acted.address)
+    somebody.open("/policy")
+    somebody.press("Change…")
+    return SimpleNamespace(person=somebody, api=acted.api)
+
+
+def test_the_fleets_policy_is_changed_only_where_it_is_still_what_was_read(steering):
+    person = steering.person
+    steering.api.on("PATCH /v1/policy", PATCHED)
+    person.fill("That message is sent from", "6")
+    person.press("Show what changes", within="dialog")
+    person.sees("that message is sent from: 07:00 UTC → 06:00 UTC", within="dialog")
+    person.press("Change it", within="dialog")
+    person.page.wait_for_selector("dialog", state="detached")
+
+    show(person, "policy")
+
+    (asked,) = changes(steering.api)
+    assert (asked.call, asked.body, asked.headers["If-Match"]) == ("PATCH /v1/policy", {"digest_hour": 6}, '"3"')
+    assert person.complaints == []
+
+
+def test_who_was_too_late_is_told_and_goes_on_with_what_holds_by_now_and_what_they_typed(steering):
+    person = steering.person
+    steering.api.refuse("PATCH /v1/policy", 412, "the fleet's policy has changed since it was read: read it again")
+    person.fill("Quarantine", "9")
+    person.press("Show what changes", within="dialog")
+    person.press("Change it", within="dialog")
+    person.sees("has changed since it was read", within="dialog")
+    person.sees("“Go back” shows what holds by now", within="dialog")
+    show(person, "policy-too-late")
+    steering.api.answers["GET /v1/policy"] = []
+    newer = FLEET["policy"] | {"digest": True, "quarantine_days": 8}
+    steering.api.on("GET /v1/policy", {"policy": newer}, headers={"ETag": '"4"'})
+    steering.api.answers["PATCH /v1/policy"] = []
+    steering.api.on("PATCH /v1/policy", PATCHED)
+    person.press("Go back", within="dialog")
+    person.press("Show what changes", within="dialog")
+    person.sees("quarantine: 8 days → 9 days", within="dialog")
+    person.press("Change it", within="dialog")
+    person.page.wait_for_selector("dialog", state="detached")
+
+    last = changes(steering.api)[-1]
+    assert (last.body["quarantine_days"], last.headers["If-Match"]) == (9, '"4"')
+
+
+def test_a_wish_that_the_api_refuses_is_named_and_can_be_mended(steering):
+    person = steering.person
+    steering.api.refuse("PATCH /v1/policy", 400, "Expected `str` matching regex - at `$.kms_role_arn`")
+    person.fill("Role for keys in another account", "nonsense")
+    person.press("Show what changes", within="dialog")
+    person.press("Change it", within="dialog")
+    person.sees("kms_role_arn", within="dialog")
+    person.press("Go back", within="dialog")
+
+    assert person.page.locator("dialog").get_by_label("Role for keys").input_value() == "nonsense"
+
+
+@pytest.mark.parametrize(
+    ("label", "text", "said"),
+    [("Days, from the due day", "-30, soon", "whole days with commas"), ("Recipients", "", "Nothing would change")],
+)
+def test_what_makes_no_sense_asks_for_nothing(steering, label, text, said):
+    person = steering.person
+    person.fill(label, text)
+    person.press("Show what changes", within="dialog")
+    person.sees(said, within="dialog")
+
+    assert changes(steering.api) == []
+
+
+def test_the_policy_is_changed_with_the_keyboard_alone(steering):
+    person = steering.person
+    steering.api.on("PATCH /v1/policy", PATCHED)
+    person.page.locator("dialog").get_by_label("Quarantine").focus()
+    person.page.keyboard.press("ControlOrMeta+a")
+    person.page.keyboard.type("9")
+    person.page.keyboard.press("Enter")
+    person.sees("quarantine: 7 days → 9 days", within="dialog")
+    person.page.keyboard.press("Tab")
+    person.page.keyboard.press("Tab")
+    person.page.locator("dialog button[type=submit]").focus()
+    person.page.keyboard.press("Enter")
+    person.page.wait_for_selector("dialog", state="detached")
+
+    assert [asked.body for asked in changes(steering.api)] == [{"quarantine_days": 9}]
+    assert person.page.evaluate("document.activeElement.id") == "change-policy"
+
+
+def test_a_needed_key_in_danger_is_seen_on_the_fleets_page_in_the_list_and_on_its_own(browser, acted):
+    harm = Harm(operation="ScheduleKeyDeletion", actor="mallory", seen_at=NOW, deletion_date=in_days(7))
+    going = key(harm=harm)
+    named = {name: going[name] for name in ("arn", "key_id", "projects")} | {"warning": going["warnings"][0]}
+    acted.api.on("GET /v1/projects", page(project()))
+    acted.api.on("GET /v1/keys", page(going, retiring={"keys": 1, "dollars_per_month": 1.0}, endangered=[named]))
+    acted.api.on(f"GET {'/v1/keys/' + OLD.key_id}", going)
+    acted.api.on(f"GET /v1/projects/{PROJECT}", project())
+    acted.api.on("GET /v1/activity", page())
+    somebody = Person(browser, acted.address)
+    somebody.sees("1 needed key is in danger:")
+    show(somebody, "fleet-danger")
+    somebody.open("/keys")
+    somebody.sees("pending deletion")
+    somebody.open(KEY)
+    somebody.sees("KMS deletes it on 2027-03-08")
+    show(somebody, "key-danger")
+
+    assert somebody.complaints == []
+
+
+def test_older_entries_follow_when_they_are_asked_for(browser, acted):
+    entries = [happened(at=in_days(-number).isoformat(), what=f"step {number}") for number in range(60)]
+    acted.api.on("GET /v1/projects", page())
+    acted.api.on("GET /v1/keys", page())
+    acted.api.on("GET /v1/activity", page(*entries[:5]), page(*entries[:50], cursor="two"), page(*entries[50:]))
+    somebody = Person(browser, acted.address)
+    somebody.page.wait_for_selector(".lately tbody tr")
+    somebody.open("/activity")
+    somebody.page.wait_for_selector("#older")
+    somebody.press("Older")
+    somebody.sees("step 59")
+
+    assert somebody.page.locator("tbody tr").count() == 60
+    assert somebody.page.locator("#older").count() == 0
+    assert acted.api.asked[-1].query == {"limit": "50", "cursor": "two"}
+
+
+def happened(**more):
+    """An entry of the trail as the API shows it."""
+    entry = {"who": "keyturn", "about": "project", "subject": PROJECT, "name": "payments", "why": "", "before": ""}
+    return entry | {"after": "deployed", "number": 1, "request_id": ""} | more
+
+
 def changes(api):
     return [asked for asked in api.asked if not asked.call.startswith("GET ")]
 
@@ -445,6 +641,7 @@ def test_the_page_uses_the_words_of_the_command_line(office):
         project(drift=("key_invalid", "grant_removed")),
         project(valid=False),
         project(banner="soon"),
+        *(project(drift=(code,)) for code in DRIFTS),
         project() | {"due_at": "2027-03-02T09:30:00Z"},
         project() | {"due_at": "2027-02-01T09:30:00Z"},
         project() | {"due_at": "2028-03-01T09:30:00Z"},
@@ -454,18 +651,22 @@ def test_the_page_uses_the_words_of_the_command_line(office):
     ]
     times = ["2027-03-01T23:00:00Z", "2027-02-28T23:59:59Z", "2027-03-02T00:00:00+00:00", "2029-01-01T00:00:00"]
     arns = ["arn:aws:iam::1:user/ada", "arn:aws:sts::1:assumed-role/a/b", "arn:aws:iam::1:root", "nobody"]
-    script = """async ([cases, times, arns, at]) => {
+    policy = Policy(rotation_period_days=1, mode=Mode.ROTATE, guard=GuardMode.TELL, recipients=("a", "b"), digest=True)
+    policies = [json.loads(json.dumps(asdict(one))) for one in (policy, Policy())]
+    script = """async ([cases, times, arns, at, policies]) => {
         const [own, words] = await Promise.all([import('./standing.js'), import('./words.js')]);
+        const policy = await import('./policy.js');
         const now = new Date(at);
         return [
             cases.map((one) => [own.standing(one, now), own.STANDINGS[own.standing(one, now)], own.toKnow(one, now)]),
             times.map((one) => words.distance(one, now)), arns.map(words.who), arns.map(words.keyId),
             [0, 1, 1234].map((one) => words.count(one, 'key')), [0, 1234.5].map(words.dollars),
             [words.listed(['a']), words.listed(['a', 'b', 'c'])],
+            policies.map((one) => policy.policyTold(one)),
         ];
     }"""
 
-    said = office.ada.page.evaluate(script, [cases, times, arns, NOW.isoformat()])
+    said = office.ada.page.evaluate(script, [cases, times, arns, NOW.isoformat(), policies])
 
     stands = [standing(one, NOW) for one in cases]
     assert said == [
@@ -476,6 +677,7 @@ def test_the_page_uses_the_words_of_the_command_line(office):
         [count(one, "key") for one in (0, 1, 1234)],
         [dollars(one) for one in (0, 1234.5)],
         [listed(["a"]), listed(["a", "b", "c"])],
+        [policy_told(one, FIELDS) for one in (policy, Policy())],
     ]
 
 

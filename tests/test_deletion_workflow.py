@@ -763,6 +763,33 @@ def test_the_guard_only_tells_where_policy_says_so_and_once(world):
     assert (world.told(), world.kms.done()) == ([NoticeKind.DRIFT], [])
 
 
+def test_what_the_guard_only_tells_of_is_remembered_with_who_did_it_and_when_kms_deletes_the_key(world):
+    need(world)
+    world.memory.put(replace(world.memory.project("p1"), policy=Policy(guard=GuardMode.TELL)))
+
+    going = guard_key(world.outside, kms_event())
+
+    harm = world.key.harm
+    assert (going, harm.actor.rpartition("/")[2], harm.deletion_date) == (1, "mallory", START + 7 * DAY)
+
+
+def test_an_event_of_disabling_that_comes_late_hides_no_deletion_that_is_scheduled(world):
+    need(world)
+    world.memory.put(replace(world.memory.project("p1"), policy=Policy(guard=GuardMode.TELL)))
+
+    guard_key(world.outside, kms_event())
+    going = guard_key(world.outside, kms_event("DisableKey", "e-0"))
+
+    assert (going, world.key.harm.operation) == (1, "ScheduleKeyDeletion")
+
+
+def test_a_guard_that_undoes_a_call_leaves_nothing_to_remember(world):
+    need(world)
+
+    assert guard_key(world.outside, kms_event()) == 0
+    assert world.key.harm is None
+
+
 def test_a_guard_that_kms_refuses_tells_and_tries_again(world):
     need(world)
     world.kms.trouble = {"enable": TemporaryError("slow down", call="kms")}

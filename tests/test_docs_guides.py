@@ -149,6 +149,7 @@ def test_evidence_is_written_in_every_form_that_the_guide_names(place, tmp_path)
 
     assert "<html" in (tmp_path / "payments.html").read_text(encoding="utf-8")
     assert '"controls"' in (tmp_path / "payments.json").read_text(encoding="utf-8")
+    assert '"packs"' in (tmp_path / "fleet.json").read_text(encoding="utf-8")
 
 
 def test_uninstalling(place):

@@ -6,9 +6,19 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from chalicelib.domain.arn import KeyArn
-from chalicelib.domain.guarding import DELETED, Act, decide, is_needed, read_call, unseen_call
-from chalicelib.domain.observed import KeyStatus
-from chalicelib.domain.records import Deletion, DeletionState, GuardMode, Key, KeyState, Policy, Project, Reason
+from chalicelib.domain.guarding import (
+    DELETED,
+    NOBODY_KNOWN,
+    Act,
+    decide,
+    harm_of,
+    is_going,
+    is_needed,
+    read_call,
+    unseen_call,
+)
+from chalicelib.domain.observed import KeyDescription, KeyStatus
+from chalicelib.domain.records import Deletion, DeletionState, GuardMode, Harm, Key, KeyState, Policy, Project, Reason
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 ARN = KeyArn(account="111122223333", region="eu-west-1", key_id="12345678-1234-1234-1234-123456789abc")
@@ -41,6 +51,47 @@ def event(operation="ScheduleKeyDeletion", *, key_id=str(ARN), resources=(), win
             **detail,
         },
     }
+
+
+SCHEDULED = read_call(event())
+SEEN = Harm(operation="ScheduleKeyDeletion", actor=MALLORY, seen_at=NOW, deletion_date=NOW + timedelta(days=7))
+
+
+def test_what_a_patrol_finds_says_the_day_better_and_the_actor_not_at_all():
+    day = NOW + timedelta(days=7, minutes=3)
+    found = unseen_call(KeyDescription(arn=ARN, status=KeyStatus.PENDING_DELETION, deletion_date=day), None, NOW)
+
+    assert harm_of(found, SEEN, NOW) == replace(SEEN, deletion_date=day)
+    assert harm_of(found, None, NOW).deletion_date == day
+
+
+def test_a_patrol_names_who_an_event_named_and_writes_nothing_new():
+    shown = KeyDescription(arn=ARN, status=KeyStatus.PENDING_DELETION, deletion_date=SEEN.deletion_date)
+
+    found = unseen_call(shown, SEEN, NOW)
+
+    assert found.actor == MALLORY
+    assert harm_of(found, SEEN, NOW + timedelta(days=1)) == SEEN
+    disabled = KeyDescription(arn=ARN, status=KeyStatus.DISABLED)
+    assert unseen_call(disabled, SEEN, NOW).actor == NOBODY_KNOWN
+    assert harm_of(unseen_call(disabled, SEEN, NOW), SEEN, NOW).operation == "DisableKey"
+
+
+def test_a_call_that_leaves_a_key_as_it_was_does_no_harm():
+    assert harm_of(read_call(event("PutKeyPolicy")), None, NOW) is None
+    assert harm_of(read_call(event("DeleteAlias")), SEEN, NOW) == SEEN
+
+
+def test_kms_takes_thirty_days_where_no_window_is_given():
+    harm = harm_of(read_call(event(window=None)), None, NOW)
+
+    assert harm.deletion_date == SCHEDULED.at + timedelta(days=30)
+
+
+def test_only_a_needed_key_is_going_to_be_missed():
+    assert is_going(replace(NEEDED, harm=SEEN))
+    assert not is_going(replace(FREE, harm=SEEN))
+    assert not is_going(replace(NEEDED, harm=replace(SEEN, operation="DisableKey", deletion_date=None)))
 
 
 def deletion(state: DeletionState) -> Deletion:
@@ -198,7 +249,7 @@ def test_a_key_that_went_when_it_was_free_is_no_news():
     ],
 )
 def test_what_no_event_told_is_seen_in_the_state_of_the_key(status, operation, act):
-    call = unseen_call(ARN, status, NOW)
+    call = unseen_call(KeyDescription(arn=ARN, status=status), None, NOW)
 
     assert (call.operation, call.arn, call.account) == (operation, ARN, ARN.account)
     assert decide(call, NEEDED, None, (PROJECT,)) is act
@@ -216,12 +267,13 @@ def test_what_no_event_told_is_seen_in_the_state_of_the_key(status, operation, a
     ],
 )
 def test_a_key_that_nobody_disabled_or_scheduled_tells_nothing(status):
-    assert unseen_call(ARN, status, NOW) is None
+    assert unseen_call(KeyDescription(arn=ARN, status=status), None, NOW) is None
 
 
 def test_what_is_seen_in_one_week_is_one_event_and_in_the_next_another():
     first, later, next_week = (
-        unseen_call(ARN, KeyStatus.DISABLED, NOW + timedelta(days=days)).event_id for days in (0, 5, 7)
+        unseen_call(KeyDescription(arn=ARN, status=KeyStatus.DISABLED), None, NOW + timedelta(days=days)).event_id
+        for days in (0, 5, 7)
     )
 
     assert (first == later, first == next_week) == (True, False)
@@ -229,7 +281,7 @@ def test_what_is_seen_in_one_week_is_one_event_and_in_the_next_another():
 
 @pytest.mark.parametrize("state", [DeletionState.QUARANTINED, DeletionState.SCHEDULED])
 def test_a_window_that_nobody_saw_being_asked_for_counts_as_too_short(state):
-    call = unseen_call(ARN, KeyStatus.PENDING_DELETION, NOW)
+    call = unseen_call(KeyDescription(arn=ARN, status=KeyStatus.PENDING_DELETION), None, NOW)
 
     assert decide(call, NEEDED, deletion(state), (PROJECT,)) is Act.BRING_BACK
 

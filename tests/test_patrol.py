@@ -45,7 +45,7 @@ def test_a_healthy_fleet_is_looked_at_and_left_alone(world):
     an_old_key(world)
     written = len(world.tracker.commits)
 
-    looked_at = patrol_keys(world.outside)
+    looked_at = patrol_keys(world.outside).keys
 
     assert looked_at == 2
     assert world.keys.calls == ["describe", "describe"]
@@ -87,7 +87,7 @@ def test_the_current_key_and_one_that_no_sweep_has_found_free_are_needed_too(wor
 def test_a_key_that_is_free_or_gone_is_not_even_asked_about(world, changes):
     an_old_key(world, **changes)
 
-    looked_at = patrol_keys(world.outside)
+    looked_at = patrol_keys(world.outside).keys
 
     assert (looked_at, world.keys.calls) == (1, ["describe"])
 
@@ -200,7 +200,7 @@ def test_a_fleet_of_several_pages_is_patrolled_to_its_end(world):
     arns = [an_old_key(world) for _ in range(120)]
     world.keys.change(arns[-1], status=KeyStatus.DISABLED)
 
-    looked_at = patrol_keys(world.outside)
+    looked_at = patrol_keys(world.outside).keys
 
     assert looked_at == 121
     assert status(world, arns[-1]) is KeyStatus.ENABLED
@@ -254,3 +254,95 @@ def test_kms_that_knows_nothing_of_a_key_while_undoing_is_told_of(world):
         patrol_keys(world.outside)
 
     assert "could not be undone" in world.told(NoticeKind.KEY_NEEDED_AGAIN)[0]
+
+
+# ---- what nobody undid ----
+
+
+def a_key_going(world, days=7):
+    """A needed key that somebody scheduled for deletion, in a project that only wants to be told."""
+    world.change(world.project, policy=Policy(guard=GuardMode.TELL))
+    arn = an_old_key(world)
+    world.keys.change(arn, status=KeyStatus.PENDING_DELETION, deletion_date=START + days * DAY)
+    return arn
+
+
+def test_a_needed_key_that_kms_goes_on_to_delete_is_remembered_with_its_day_and_counted(world):
+    arn = a_key_going(world)
+
+    seen = patrol_keys(world.outside)
+
+    harm = world.tracker.key(arn).harm
+    assert (seen.going, harm.operation, harm.deletion_date) == (1, "ScheduleKeyDeletion", START + 7 * DAY)
+
+
+def test_it_is_counted_at_every_patrol_and_written_once(world):
+    a_key_going(world)
+    patrol_keys(world.outside)
+    written = len(world.tracker.commits)
+
+    assert patrol_keys(world.outside).going == 1
+    assert len(world.tracker.commits) == written
+
+
+def test_once_it_is_well_again_nothing_is_counted_or_remembered(world):
+    arn = a_key_going(world)
+    patrol_keys(world.outside)
+    world.keys.change(arn, status=KeyStatus.ENABLED, deletion_date=None)
+
+    seen = patrol_keys(world.outside)
+
+    assert (seen.going, world.tracker.key(arn).harm) == (0, None)
+
+
+def test_a_needed_key_that_is_only_disabled_is_remembered_and_not_counted_as_going(world):
+    world.change(world.project, policy=Policy(guard=GuardMode.TELL))
+    arn = an_old_key(world)
+    world.keys.change(arn, status=KeyStatus.DISABLED)
+
+    seen = patrol_keys(world.outside)
+
+    assert (seen.going, world.tracker.key(arn).harm.operation) == (0, "DisableKey")
+
+
+def test_a_harmed_key_that_nothing_needs_any_more_is_looked_at_until_it_is_well(world):
+    arn = a_key_going(world)
+    patrol_keys(world.outside)
+    world.change(world.tracker.key(arn), reasons=(), safe_since=START)
+
+    assert patrol_keys(world.outside).going == 0
+    assert world.tracker.key(arn).harm is not None
+    world.keys.change(arn, status=KeyStatus.ENABLED, deletion_date=None)
+    patrol_keys(world.outside)
+    assert world.tracker.key(arn).harm is None
+
+
+def test_what_cannot_be_undone_is_remembered_until_it_can(world):
+    arn = an_old_key(world)
+    world.keys.change(arn, status=KeyStatus.PENDING_DELETION, deletion_date=START + 7 * DAY)
+    world.keys.fail("cancel_deletion", PermanentError("denied", call="kms"))
+    with pytest.raises(ExceptionGroup):
+        patrol_keys(world.outside)
+    remembered = world.tracker.key(arn).harm
+
+    patrol_keys(world.outside)
+
+    assert remembered.deletion_date == START + 7 * DAY
+    assert world.tracker.key(arn).harm is None
+
+
+def test_a_key_written_by_others_at_the_same_moment_is_read_again(world):
+    arn = a_key_going(world)
+    commit, busy = world.tracker.commit, iter([True])
+
+    def others_first(change):
+        if any(record.arn == arn for record in change.records) and next(busy, False):
+            world.change(world.tracker.key(arn), last_used_at=START)
+        commit(change)
+
+    world.tracker.commit = others_first
+
+    patrol_keys(world.outside)
+
+    key = world.tracker.key(arn)
+    assert (key.last_used_at, key.harm.operation) == (START, "ScheduleKeyDeletion")

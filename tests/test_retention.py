@@ -374,7 +374,7 @@ def test_restores_and_exports_are_told_apart_and_counted():
 
     texts = [reason.text for reason in needs(seen)]
 
-    assert texts == ["2 restores from backups of main are running", "1 exports from backups of main are running"]
+    assert texts == ["2 restores from backups of main are running", "1 export from backups of main is running"]
 
 
 def test_a_running_job_holds_the_key_for_an_hour_and_forgets_nothing():
@@ -501,7 +501,7 @@ def test_copies_that_somebody_vouched_for_keep_the_key_until_the_longest_lived_m
 
     (reason,) = (one for one in needs(seen) if one.kind == "region_copies")
 
-    assert (reason.until, f"{len(days)} other regions" in reason.text) == (until, True)
+    assert (reason.until, f"{len(days)} other region" in reason.text) == (until, True)
     assert "the last may live until then" in reason.text
     assert "region_copies" not in {r.kind for r in needs(replace(seen, gathered_at=until))}
     assert "region_copies" in {r.kind for r in needs(replace(seen, gathered_at=until - timedelta(seconds=1)))}

@@ -394,7 +394,10 @@ def test_a_policy_is_changed_in_the_named_fields_only_and_the_ladder_set_anew(wo
     assert (steered.policy.rotation_period_days, steered.policy.quarantine_days) == (30, 9)
     assert steered.policy.ladder == Policy().ladder
     assert steered.due == START + 16 * DAY
-    assert (entry.who, entry.before) == (ANNA, "{'rotation_period_days': None, 'quarantine_days': 7}")
+    assert (entry.who, entry.after) == (
+        ANNA,
+        "rotation period: from as the alert of Atlas says, else 90 days to 30 days; quarantine: from 7 days to 9 days",
+    )
 
 
 def test_an_acknowledged_project_is_quiet_until_its_date(world):

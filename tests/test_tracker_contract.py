@@ -126,7 +126,8 @@ def project(name="p1", **more):
 
 def rotation(name="r1", project_id="p1", **more):
     facts = {"state": RotationState.REQUESTED, "strategy": Strategy.NEW_CMK, "requested_by": "arn:ann"} | more
-    return Rotation(rotation_id=name, project_id=project_id, requested_at=NOW, fingerprint="f", old_key=ARN, **facts)
+    facts = {"requested_at": NOW} | facts
+    return Rotation(rotation_id=name, project_id=project_id, fingerprint="f", old_key=ARN, **facts)
 
 
 def key(arn=ARN, projects=("p1",), **more):
@@ -144,7 +145,7 @@ def notice(name="n1", **more):
 
 
 def audit(what="rotation requested", **more):
-    return AuditEntry(at=NOW, who="arn:ann", what=what, subject="p1", **more)
+    return AuditEntry(**{"at": NOW, "who": "arn:ann", "what": what, "subject": "p1"} | more)
 
 
 def save(tracker, *records, notices=(), audit=()):
@@ -408,12 +409,54 @@ def test_an_empty_list_is_one_empty_page(tracker):
     assert (page.items, page.next) == ((), None)
 
 
-def test_rotations_are_a_projects_own(tracker):
-    save(tracker, key(), project(), *[rotation(f"r{n}") for n in range(3)], rotation("r9", project_id="p2"))
+def test_rotations_are_a_projects_own_and_the_latest_request_comes_first(tracker):
+    asked = {"r2": 1, "r0": 2, "r1": 3}
+    mine = [rotation(name, requested_at=NOW + timedelta(minutes=minute)) for name, minute in asked.items()]
+    save(tracker, key(), project(), *mine, rotation("r9", project_id="p2"))
+    save(tracker, replace(tracker.rotation("p1", "r2"), state=RotationState.FAILED))
 
     found = walk(lambda cursor, limit: tracker.rotations("p1", cursor, limit), 2)
 
-    assert [r.rotation_id for r in found] == ["r0", "r1", "r2"]
+    assert [r.rotation_id for r in found] == ["r1", "r0", "r2"]
+    assert found[2].state is RotationState.FAILED
+
+
+def test_rotations_of_one_moment_are_all_shown_once(tracker):
+    save(tracker, *[rotation(f"r{n}") for n in range(5)])
+
+    found = walk(lambda cursor, limit: tracker.rotations("p1", cursor, limit), 2)
+
+    assert sorted(r.rotation_id for r in found) == [f"r{n}" for n in range(5)]
+
+
+def test_a_rotation_that_comes_while_pages_are_read_moves_none_of_them(tracker):
+    save(tracker, *[rotation(f"r{n}", requested_at=NOW + timedelta(minutes=n)) for n in range(4)])
+    first = tracker.rotations("p1", None, 2)
+    save(tracker, rotation("r4", requested_at=NOW + timedelta(minutes=4)))
+
+    rest = tracker.rotations("p1", first.next, 9)
+
+    assert [r.rotation_id for r in (*first.items, *rest.items)] == ["r3", "r2", "r1", "r0"]
+
+
+# ---- what happened in the whole fleet ----
+
+
+def test_activity_is_everybodys_trail_and_the_newest_entry_comes_first(tracker):
+    save(tracker, audit=(audit(what="first"), audit(what="last", at=NOW + timedelta(hours=2))))
+    save(tracker, audit=(audit(what="between", subject="p2", at=NOW + timedelta(hours=1)),))
+
+    found = walk(tracker.activity, 2)
+
+    assert [(link.entry.what, link.entry.subject, link.number) for link in found] == [
+        ("last", "p1", 2),
+        ("between", "p2", 1),
+        ("first", "p1", 1),
+    ]
+
+
+def test_before_anything_happened_activity_is_one_empty_page(tracker):
+    assert (tracker.activity(None, 10).items, tracker.activity(None, 10).next) == ((), None)
 
 
 def test_a_cursor_that_is_no_cursor_is_refused(tracker):
@@ -426,6 +469,8 @@ def test_a_cursor_that_is_no_cursor_is_refused(tracker):
 
 def test_a_cursor_of_another_list_is_refused(tracker):
     save(tracker, project("p1"), project("p2"), rotation("r1"), rotation("r2"), key(arn(1)), key(arn(2)))
+    save(tracker, audit=(audit(), audit()))
+    of_activity = tracker.activity(None, 1).next
     of_projects = tracker.projects(None, 1).next
     of_rotations = tracker.rotations("p1", None, 1).next
 
@@ -434,6 +479,8 @@ def test_a_cursor_of_another_list_is_refused(tracker):
         lambda: tracker.projects(of_rotations, 1),
         lambda: tracker.rotations("p1", of_projects, 1),
         lambda: tracker.rotations("p2", of_rotations, 1),
+        lambda: tracker.rotations("p1", of_activity, 1),
+        lambda: tracker.activity(of_rotations, 1),
     ):
         with pytest.raises(PermanentError) as refused:
             read()
@@ -559,6 +606,15 @@ def test_fields_of_a_newer_version_are_passed_over_and_missing_ones_take_their_d
     )
 
     assert stored.project("p1").drift == ()
+
+
+def test_a_row_that_was_taken_out_by_hand_is_missed_by_no_history(stored, store):
+    save(stored, rotation("r1"), rotation("r2"), audit=(audit(), audit(what="second")))
+    for pk, sk in (("PROJECT#p1", "ROTATION#r1"), ("AUDIT#p1", "ENTRY#0000000002")):
+        store.client.delete_item(TableName=store.table, Key={"pk": {"S": pk}, "sk": {"S": sk}})
+
+    assert [one.rotation_id for one in stored.rotations("p1", None, 9).items] == ["r2"]
+    assert [link.number for link in stored.activity(None, 9).items] == [1]
 
 
 def test_a_damaged_record_is_an_error_and_not_an_absence(stored, store):

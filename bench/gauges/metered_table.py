@@ -95,8 +95,10 @@ def _read_units(answer: dict[str, Any]) -> int:
 
 
 def _index_units(before: Item, item: Item) -> Iterator[int]:
-    """What the indexes `listing` (all attributes) and `due` (keys alone) cost beside the table."""
+    """What the indexes `listing` (all attributes), `due` and `history` (keys alone) cost beside the table."""
     if "kind" in item and before != item:
         yield units(size_of(item))
     if before.get("due_at") != item.get("due_at"):
         yield ("due_at" in before) + ("due_at" in item)
+    if before.get("happened_at") != item.get("happened_at"):
+        yield ("happened_at" in before) + ("happened_at" in item)

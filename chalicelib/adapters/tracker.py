@@ -1,7 +1,8 @@
 """The tracker in DynamoDB: one table, conditional writes, one transaction a step.
 
 Every record is its JSON in `body`, with the attributes that conditions and indexes need beside it. The index `due`
-finds work by time, the index `listing` pages through the fleet; both may lag, so nobody decides from them.
+finds work by time, the index `listing` pages through the fleet, and the index `history` has what happened in the order
+of time; all may lag, so nobody decides from them.
 """
 
 import base64
@@ -62,6 +63,8 @@ _MOST_AT_ONCE = 100
 
 _CHAIN, _ENTRY, _HEAD = "AUDIT#", "ENTRY#", "HEAD"
 """A subject's chain, its entries and its head: that comes last, and what is older than chains (a time) comes first."""
+_ENTRIES = "ENTRY"
+"""The history that every entry of every chain is in."""
 _LOOKS_AT_A_TRAIL = 3
 _MOST_REMEMBERED = 1000
 
@@ -107,16 +110,8 @@ class DynamoTracker:
         return _decoded(found[place], Rotation) if place in found else None
 
     def rotations(self, project_id: str, cursor: str | None, limit: int) -> Page[Rotation]:
-        """A project's rotations, page by page."""
-        pk = f"PROJECT#{project_id}"
-        answer = self._query(
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
-            ExpressionAttributeValues={":pk": {"S": pk}, ":sk": {"S": "ROTATION#"}},
-            ConsistentRead=True,
-            Limit=limit + 1,
-            **_start(cursor, pk=pk),
-        )
-        return _page(answer, limit, ("pk", "sk"), Rotation)
+        """A project's rotations, page by page, the latest request first."""
+        return self._history(_rotations_of(project_id), cursor, limit, Rotation)
 
     def key(self, arn: KeyArn) -> Key | None:
         """One key."""
@@ -197,6 +192,10 @@ class DynamoTracker:
             links=tuple(_decoded(item, Link) for item in chained),
             head=heads[0] if heads else None,
         )
+
+    def activity(self, cursor: str | None, limit: int) -> Page[Link]:
+        """The audit trail of the whole fleet, page by page, newest entry first."""
+        return self._history(_ENTRIES, cursor, limit, Link)
 
     def due(self, kind: Due, now: datetime) -> Iterator[tuple[str, ...]]:
         """The names of everything due, longest overdue first."""
@@ -295,6 +294,24 @@ class DynamoTracker:
         )
         return _page(answer, limit, ("pk", "sk", "kind"), record)
 
+    def _history(self, of: str, cursor: str | None, limit: int, kind: type[Content]) -> Page[Content]:
+        """What happened, the newest first: the index holds places alone, and what lies there is read strongly.
+
+        Where nothing lies any more, as the index lags behind a row that was taken out by hand, nothing is shown.
+        """
+        answer = self._query(
+            IndexName="history",
+            KeyConditionExpression="history = :history",
+            ExpressionAttributeValues={":history": {"S": of}},
+            ScanIndexForward=False,
+            Limit=limit + 1,
+            **_start(cursor, "happened_at", history=of),
+        )
+        shown, cut = _cut(answer, limit, ("pk", "sk", "history", "happened_at"))
+        places = [(item["pk"]["S"], item["sk"]["S"]) for item in shown]
+        found = {(item["pk"]["S"], item["sk"]["S"]): item for item in self._get_items(places)}
+        return Page(items=tuple(_decoded(found[place], kind) for place in places if place in found), next=cut)
+
     def _query(self, **arguments: Any) -> Item:  # noqa: ANN401 - DynamoDB's own request
         return self._call("query", TableName=self._table, **arguments)
 
@@ -363,7 +380,8 @@ def _record_items(record: Record) -> Iterator[Item]:
             due = Due.DIGEST if record.in_digest else Due.REMINDER
             yield _item(f"PROJECT#{record.project_id}", "PROJECT", record, due, listed=True)
         case Rotation():
-            yield _item(f"PROJECT#{record.project_id}", f"ROTATION#{record.rotation_id}", record, Due.ROTATION)
+            item = _item(f"PROJECT#{record.project_id}", f"ROTATION#{record.rotation_id}", record, Due.ROTATION)
+            yield item | _happened(_rotations_of(record.project_id), record.requested_at, record.rotation_id)
         case Key():
             yield _item(*_place_of(record.arn), record, Due.SWEEP, listed=True)
             yield from (_link(project_id, record.arn) for project_id in sorted(set(record.projects)))
@@ -410,12 +428,22 @@ def _chain_of(subject: str) -> str:
 
 
 def _link_item(link: Link) -> Item:
-    return {
+    item: Item = {
         "pk": {"S": _chain_of(link.entry.subject)},
         "sk": {"S": f"{_ENTRY}{link.number:010}"},
         "body": {"S": msgspec.json.encode(link).decode()},
         "read_at": 0,
     }
+    return item | _happened(_ENTRIES, link.entry.at, f"{link.entry.subject}#{link.number:010}")
+
+
+def _rotations_of(project_id: str) -> str:
+    return f"ROTATION#{project_id}"
+
+
+def _happened(history: str, at: datetime, name: str) -> Item:
+    """The place in a history: by time, and in one moment by name, so that no two share it."""
+    return {"history": {"S": history}, "happened_at": {"S": f"{instant(at)}#{name}"}}
 
 
 def _head_item(subject: str, head: Head, before: Head | None) -> Item:
@@ -453,10 +481,15 @@ def _name(pk: str, sk: str, partition: str) -> tuple[str, ...]:
 
 def _page(answer: Item, limit: int, names: tuple[str, ...], kind: type[Kept]) -> Page[Kept]:
     """The first `limit` items; one more was asked for, to know whether a next page holds anything."""
-    items = answer["Items"]
+    shown, cut = _cut(answer, limit, names)
+    return Page(items=tuple(_decoded(item, kind) for item in shown), next=cut)
+
+
+def _cut(answer: Item, limit: int, names: tuple[str, ...]) -> tuple[list[Item], str | None]:
+    items: list[Item] = answer["Items"]
     shown = items[:limit]
     last = answer.get("LastEvaluatedKey") if len(items) <= limit else shown[-1]
-    return Page(items=tuple(_decoded(item, kind) for item in shown), next=_cursor(last, names) if last else None)
+    return shown, _cursor(last, names) if last else None
 
 
 def _cursor(last: Item, names: tuple[str, ...]) -> str:
@@ -464,7 +497,7 @@ def _cursor(last: Item, names: tuple[str, ...]) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _start(cursor: str | None, **fixed: str) -> Item:
+def _start(cursor: str | None, *names: str, **fixed: str) -> Item:
     if cursor is None:
         return {}
     padded = cursor + "=" * (-len(cursor) % 4)
@@ -472,7 +505,7 @@ def _start(cursor: str | None, **fixed: str) -> Item:
         start = msgspec.json.decode(base64.urlsafe_b64decode(padded), type=dict[str, str])
     except (ValueError, msgspec.MsgspecError) as error:
         raise _bad_cursor() from error
-    if start.keys() != {"pk", "sk"} | fixed.keys() or not start.items() >= fixed.items():
+    if start.keys() != {"pk", "sk", *names} | fixed.keys() or not start.items() >= fixed.items():
         raise _bad_cursor()
     return {"ExclusiveStartKey": {name: {"S": value} for name, value in start.items()}}
 

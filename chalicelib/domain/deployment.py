@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chalicelib.domain.arn import KeyArn, parse_key_id
+from chalicelib.domain.counting import counted
 from chalicelib.domain.observed import Cluster, Encryption, Settings, Snapshot
 from chalicelib.domain.records import Rotation, RotationState
 from chalicelib.domain.swap import SETTLES_WITHIN
@@ -61,7 +62,7 @@ def judge_deployment(
     if now - since < SOAK:
         minutes = int((SOAK - (now - since)).total_seconds() // 60)
         return Deployment(
-            waiting_for=(f"all clusters at rest for {minutes} more minutes",),
+            waiting_for=(f"all clusters at rest for {counted(minutes, 'more minute')}",),
             settled_since=since,
             paused=paused,
         )

@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from chalicelib.domain.counting import agreeing, counted
 from chalicelib.domain.records import AuditEntry, Desk, Notice, NoticeKind, Project, Told
 from chalicelib.domain.reminders import cycle_start, due_at, rungs_owed, waits_for_digest, wind
-from chalicelib.domain.wording import day, days, notice_id, subject_line
+from chalicelib.domain.wording import day, notice_id, subject_line
 
 MOST_TOLD = 2000
 """Of how many projects one digest speaks: its desk is one record, and DynamoDB takes 400 KB."""
@@ -69,7 +70,8 @@ def mark(project: Project, told: Told, now: datetime) -> tuple[Project, AuditEnt
 
 
 def _notice(group: str, projects: list[Project], told: tuple[Told, ...], now: datetime) -> Notice:
-    what = "key rotation is" if len(projects) == 1 else f"{len(projects)} key rotations are"
+    number = len(projects)
+    what = f"{counted(number, 'key rotation')} {agreeing(number, 'is', 'are')}"
     headline = f"{what} coming up, the first on {day(due_at(projects[0]))}"
     lines = "\n".join(_line(project, now) for project in projects[:MOST_LINES])
     more = len(projects) - MOST_LINES
@@ -94,4 +96,4 @@ def _line(project: Project, now: datetime) -> str:
     assert due is not None  # noqa: S101 - as for the cycle
     left = -((now - due) // timedelta(days=1))
     link = f"https://cloud.mongodb.com/v2/{project.project_id}"
-    return f"- {day(due)}, in {days(left)}: {project.name} ({project.project_id}) {link}"
+    return f"- {day(due)}, in {counted(left, 'day')}: {project.name} ({project.project_id}) {link}"

@@ -16,6 +16,7 @@ from typing import Any
 from chalicelib.domain.canonical import digest_of
 from chalicelib.domain.chain import Row, Trail, faults_of, shape_of
 from chalicelib.domain.countdown import free_at
+from chalicelib.domain.counting import counted
 from chalicelib.domain.records import (
     Deletion,
     Key,
@@ -70,6 +71,7 @@ def compile_pack(facts: Facts) -> dict[str, Any]:
     """The pack as plain data; times are ISO 8601 in UTC."""
     chains = [shape_of(trail) for trail in facts.trails]
     rows = sorted((row for chain in chains for row in chain["entries"]), key=lambda row: str(row["at"]))
+    rotations = sorted(facts.rotations, key=lambda rotation: rotation.requested_at)
     pack = {
         "schema_version": SCHEMA_VERSION,
         "made_at": _time(facts.now),
@@ -77,7 +79,7 @@ def compile_pack(facts: Facts) -> dict[str, Any]:
         "project": _project(facts.project),
         "policy": _policy(facts, rows),
         "keys": [_key(facts, key) for key in sorted(facts.keys, key=lambda key: key.first_seen_at)],
-        "rotations": [_rotation(r) for r in facts.rotations if _in_period(facts, r.requested_at, r.ended_at)],
+        "rotations": [_rotation(r) for r in rotations if _in_period(facts, r.requested_at, r.ended_at)],
         "deletions": [_deletion(facts, d) for d in facts.deletions if _in_period(facts, d.requested_at, d.ended_at)],
         "proofs": [_proof(proof) for proof in facts.proofs],
         "trail": [row for row in rows if _is_in_period(facts, row)],
@@ -287,7 +289,7 @@ def _overdue(facts: Facts, key: Key) -> Iterable[dict[str, Any]]:
     late = (min(stopped, judged) - until) // timedelta(days=1) if stopped is not None else 0
     if late > 0:
         did = "encrypts" if in_use else "encrypted"
-        text = f"{key.arn} {did} for {late} days beyond its cryptoperiod"
+        text = f"{key.arn} {did} for {counted(late, 'day')} beyond its cryptoperiod"
         yield {"kind": "overdue", "text": text, "key": str(key.arn), "days": late}
 
 
@@ -297,7 +299,7 @@ def _outlives(facts: Facts, key: Key) -> Iterable[dict[str, Any]]:
     last = max(expiries, default=None)
     if last is not None and last > limit:
         days = (last - limit) // timedelta(days=1)
-        text = f"snapshots need {key.arn} for {days} days beyond the end of its recipient-usage period"
+        text = f"snapshots need {key.arn} for {counted(days, 'day')} beyond the end of its recipient-usage period"
         yield {"kind": "outlives", "text": text, "key": str(key.arn), "days": days}
 
 

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from typing import Any
 
+from chalicelib.domain.counting import counted
+
 Pack = dict[str, Any]
 Row = dict[str, Any]
 
@@ -132,7 +134,7 @@ def _scope(pack: Pack) -> str:
 def _cryptoperiod(pack: Pack) -> str:
     policy = pack["policy"]
     due = _said(policy["due_at"]) or "never: the project is not covered"
-    period = f"Cryptoperiod {policy['rotation_period_days']} days, set by {policy['set_by']}"
+    period = f"Cryptoperiod {counted(policy['rotation_period_days'], 'day')}, set by {policy['set_by']}"
     return f"{period}; strategy {policy['strategy']}; next change due {due}."
 
 

@@ -1,18 +1,21 @@
 """What a KMS call that somebody made means for a key: leave it alone, tell, or bring the key back."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from chalicelib.domain.arn import KeyArn, locate_key, parse_key_arn
-from chalicelib.domain.observed import KeyStatus
-from chalicelib.domain.records import Deletion, GuardMode, Key, KeyState, Project
+from chalicelib.domain.observed import KeyDescription, KeyStatus
+from chalicelib.domain.records import Deletion, GuardMode, Harm, Key, KeyState, Project
 from chalicelib.domain.records import DeletionState as State
 from chalicelib.domain.retirement import WINDOW_DAYS
 
 DELETED = "KeyDeleted"
 """Our word for KMS' own event after a key is gone: too late for anything but telling."""
+
+NOBODY_KNOWN = "unknown: no event told of it; see CloudTrail"
+"""The actor of what was found, and not told."""
 
 DISABLE = "DisableKey"
 SCHEDULE = "ScheduleKeyDeletion"
@@ -30,6 +33,8 @@ class KeyCall:
     account: str
     at: datetime | None = None
     window_days: int | None = None
+    deletion_date: datetime | None = None
+    """As KMS says it to who looks; a call says its window alone."""
 
 
 class Act(StrEnum):
@@ -40,23 +45,28 @@ class Act(StrEnum):
     BRING_BACK = "bring back"
 
 
-def unseen_call(arn: KeyArn, status: KeyStatus, now: datetime) -> KeyCall | None:
-    """What must have been called on a key that is in this state, where no event told; None for a healthy key."""
+def unseen_call(described: KeyDescription, harm: Harm | None, now: datetime) -> KeyCall | None:
+    """What must have been called on a key that is in this state; None for a healthy key.
+
+    Who called is known where an event told of it before.
+    """
+    arn = described.arn
     operation = {
         KeyStatus.DISABLED: DISABLE,
         KeyStatus.PENDING_DELETION: SCHEDULE,
         KeyStatus.PENDING_REPLICA_DELETION: SCHEDULE,
         KeyStatus.GONE: DELETED,
-    }.get(status)
+    }.get(described.status)
     if operation is None:
         return None
     return KeyCall(
         event_id=f"patrol {now:%G-W%V}",  # a state that lasts is told once a week, not with every look
         operation=operation,
         arn=arn,
-        actor="unknown: no event told of it; see CloudTrail",
+        actor=harm.actor if harm is not None and harm.operation == operation else NOBODY_KNOWN,
         account=arn.account,
         window_days=0,
+        deletion_date=described.deletion_date,
     )
 
 
@@ -100,6 +110,34 @@ def decide(call: KeyCall, key: Key | None, deletion: Deletion | None, projects: 
         return Act.TELL  # a policy or alias is for people to mend, and what is gone nobody brings back
     tell_only = any(p.policy.guard is GuardMode.TELL for p in projects)
     return Act.TELL if tell_only else Act.BRING_BACK
+
+
+def harm_of(call: KeyCall, before: Harm | None, now: datetime) -> Harm | None:
+    """What stands after a call that nobody undid; None for one that leaves the key as it was.
+
+    Who looks later knows the date better, and the actor not at all.
+    """
+    if call.operation not in {DISABLE, SCHEDULE, DELETED}:
+        return before
+    window = call.window_days if call.window_days is not None else WINDOW_DAYS
+    date = call.deletion_date or (call.at or now) + timedelta(days=window)
+    harm = Harm(
+        operation=call.operation,
+        actor=call.actor,
+        seen_at=now,
+        deletion_date=date if call.operation == SCHEDULE else None,
+    )
+    if before is None:
+        return harm
+    if before.operation == harm.operation and call.actor in {NOBODY_KNOWN, before.actor}:
+        return replace(before, deletion_date=harm.deletion_date)
+    overtaken = (before.operation, call.operation) == (SCHEDULE, DISABLE) and call.actor != NOBODY_KNOWN
+    return before if overtaken else harm  # KMS disables no key that is pending deletion: the event came late
+
+
+def is_going(key: Key) -> bool:
+    """Whether KMS is going to delete a needed key because somebody scheduled that outside Keyturn."""
+    return key.harm is not None and key.harm.operation == SCHEDULE and is_needed(key)
 
 
 def is_needed(key: Key) -> bool:

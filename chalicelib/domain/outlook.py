@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from chalicelib.domain.counting import counted
 from chalicelib.domain.records import Project
 from chalicelib.domain.reminders import due_at, period_days
 
@@ -41,8 +42,8 @@ def outlook(project: Project, now: datetime, *, renews_itself: bool = False) -> 
         yield (
             ALERT_LATE,
             (
-                f"Atlas' own alert comes after {threshold} days only, but its key is to be rotated every {period}:"
-                f" set the alert's threshold with POST /v1/projects/{project.project_id}/atlas-threshold."
+                f"Atlas' own alert comes after {counted(threshold, 'day')} only, but its key is to be rotated every"
+                f" {period}: set the alert's threshold with POST /v1/projects/{project.project_id}/atlas-threshold."
             ),
         )
     if renews_itself and _nags_for_nothing(project, threshold, now):
@@ -50,8 +51,8 @@ def outlook(project: Project, now: datetime, *, renews_itself: bool = False) -> 
             ALERT_BLIND,
             (
                 f"KMS has renewed the material of its key on {project.rotated_by_kms_at:%Y-%m-%d}, which Atlas does"
-                f" not see: Atlas' alert ({threshold} days) is raised though nothing is due. Set its threshold to"
-                " more than the age that the key may reach, or disable that alert in Atlas."
+                f" not see: Atlas' alert ({counted(threshold, 'day')}) is raised though nothing is due. Set its"
+                " threshold to more than the age that the key may reach, or disable that alert in Atlas."
             ),
         )
 

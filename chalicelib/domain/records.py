@@ -289,6 +289,18 @@ class ClusterTally:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Harm:
+    """What somebody did in KMS to a key that something needs, outside Keyturn, and that nobody has undone yet."""
+
+    operation: str
+    """As KMS calls it; `KeyDeleted` for a key that is gone."""
+    actor: str
+    seen_at: datetime
+    deletion_date: datetime | None = None
+    """When KMS is going to delete the key; None where nothing is scheduled."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Proof:
     """A verdict document as stored, and the digest that names it."""
 
@@ -342,6 +354,8 @@ class Key:
     attested_by: str | None = None
     attestation: str = ""
     deletion_id: str | None = None
+    harm: Harm | None = None
+    """What was done to it outside Keyturn and still stands."""
     past_deletions: tuple[str, ...] = ()
     """Requests to delete it that came to nothing: an auditor wants to see them too."""
     next_sweep_at: datetime | None = None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from chalicelib.domain.counting import counted
 from chalicelib.domain.observed import ON_DEMAND_LIMIT, KeyDescription, KeyRotations
 from chalicelib.domain.records import Rotation, Strategy
 
@@ -58,7 +59,8 @@ def _what_kms_shows(shown: KeyRotations) -> Iterable[str]:
         yield f"{ON_DEMAND_LIMIT - shown.on_demand} of {ON_DEMAND_LIMIT} on-demand rotations are left"
     if shown.automatic:
         following = f", next on {shown.next_at:%Y-%m-%d}" if shown.next_at is not None else ""
-        yield f"KMS rotates the key by itself every {shown.period_days} days{following}"
+        often = f" every {counted(shown.period_days, 'day')}" if shown.period_days is not None else ""
+        yield f"KMS rotates the key by itself{often}{following}"
 
 
 def objections(strategy: Strategy, key: KeyDescription, shown: KeyRotations | None) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from chalicelib.domain.arn import parse_key_id
+from chalicelib.domain.counting import agreeing, counted
 from chalicelib.domain.deployment import SOAK, judge_deployment
 from chalicelib.domain.evidence import ClusterEvidence, Evidence, ProjectEvidence
 from chalicelib.domain.observed import BackupSchedule
@@ -101,24 +102,25 @@ def snapshots_need_it(seen: Evidence) -> Iterable[Reason]:
         on_demand = f", {cluster.tally.on_demand} of them on demand" if cluster.tally.on_demand else ""
         yield Reason(
             kind="snapshots",
-            text=f"{_snapshots(count)} of {cluster.cluster.name} need{'s' if count == 1 else ''} it{on_demand}; {when}",
+            text=(
+                f"{counted(count, 'snapshot')} of {cluster.cluster.name} {agreeing(count, 'needs', 'need')} it"
+                f"{on_demand}; {when}"
+            ),
             project_id=project_id,
             cluster=cluster.cluster.name,
             until=until,
         )
 
 
-def _snapshots(count: int) -> str:
-    return "1 snapshot" if count == 1 else f"{count} snapshots"
-
-
 def snapshots_of_unknown_keys(seen: Evidence) -> Iterable[Reason]:
     """A snapshot whose key id is missing or belongs to no key we know may have been made with this one."""
     for project_id, cluster in seen.clusters():
-        if cluster.tally.unidentified:
+        count = cluster.tally.unidentified
+        if count:
+            names = agreeing(count, "names", "name")
             yield Reason(
                 kind="unidentified_snapshots",
-                text=f"{cluster.tally.unidentified} snapshots of {cluster.cluster.name} name no key that is known",
+                text=f"{counted(count, 'snapshot')} of {cluster.cluster.name} {names} no key that is known",
                 project_id=project_id,
                 cluster=cluster.cluster.name,
             )
@@ -134,7 +136,7 @@ def snapshots_unfinished(seen: Evidence) -> Iterable[Reason]:
             if count:
                 yield Reason(
                     kind=kind,
-                    text=f"{count} snapshots of {cluster.cluster.name} are {how}",
+                    text=f"{counted(count, 'snapshot')} of {cluster.cluster.name} {agreeing(count, 'is', 'are')} {how}",
                     project_id=project_id,
                     cluster=cluster.cluster.name,
                 )
@@ -151,7 +153,7 @@ def point_in_time_window(seen: Evidence) -> Iterable[Reason]:
         days = cluster.schedule.restore_window_days
         until = replaced + timedelta(days=days) + MARGIN if days is not None else None
         if until is None or seen.now < until:
-            length = f"{days} days" if days is not None else "of unknown length"
+            length = counted(days, "day") if days is not None else "of unknown length"
             yield Reason(
                 kind="point_in_time",
                 text=f"the point-in-time window of {cluster.cluster.name} ({length}) reaches back to it",
@@ -179,11 +181,14 @@ def name_used_again(seen: Evidence) -> Iterable[Reason]:
 def jobs_running(seen: Evidence) -> Iterable[Reason]:
     """A restore or export reads its snapshot to its end, be it expired or the cluster's encryption off meanwhile."""
     for project_id, cluster in seen.clusters():
-        for count, what in ((cluster.jobs.restores_running, "restores"), (cluster.jobs.exports_running, "exports")):
+        for count, what in ((cluster.jobs.restores_running, "restore"), (cluster.jobs.exports_running, "export")):
             if count:
                 yield Reason(
                     kind=RUNNING_JOBS,
-                    text=f"{count} {what} from backups of {cluster.cluster.name} are running",
+                    text=(
+                        f"{counted(count, what)} from backups of {cluster.cluster.name}"
+                        f" {agreeing(count, 'is', 'are')} running"
+                    ),
                     project_id=project_id,
                     cluster=cluster.cluster.name,
                 )
@@ -194,11 +199,12 @@ def downloads(seen: Evidence) -> Iterable[Reason]:
     if seen.key.attested_at is not None or never_served(seen.key):
         return
     for project_id, cluster in seen.clusters():
-        if cluster.jobs.downloads and cluster.was_encrypted:
+        count = cluster.jobs.downloads
+        if count and cluster.was_encrypted:
             yield Reason(
                 kind="downloads",
-                text=f"{cluster.jobs.downloads} snapshots of {cluster.cluster.name} were downloaded, and what was"
-                " downloaded stays encrypted: see that nobody needs it, and attest",
+                text=f"{counted(count, 'snapshot')} of {cluster.cluster.name} {agreeing(count, 'was', 'were')}"
+                " downloaded, and what was downloaded stays encrypted: see that nobody needs it, and attest",
                 project_id=project_id,
                 cluster=cluster.cluster.name,
             )
@@ -224,7 +230,11 @@ def region_copies(seen: Evidence) -> Iterable[Reason]:
         if vouched and until is not None and seen.now >= until:
             continue
         count = regions.get((project_id, name), 0)
-        keeps = f"{name} keeps copies in {count} other regions" if count else f"{name} kept copies in other regions"
+        keeps = (
+            f"{name} keeps copies in {counted(count, 'other region')}"
+            if count
+            else f"{name} kept copies in other regions"
+        )
         how = "the last may live until then" if vouched else "no list shows them: look in Atlas and attest"
         yield Reason(
             kind="region_copies",

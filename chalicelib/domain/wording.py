@@ -6,6 +6,7 @@ The id of a notice is made from what it is about, so that saying the same thing 
 import hashlib
 from datetime import datetime, timedelta
 
+from chalicelib.domain.counting import counted
 from chalicelib.domain.records import Key, Notice, NoticeKind, Project
 from chalicelib.domain.reminders import cycle_start, due_at, period_days
 
@@ -28,18 +29,13 @@ def subject_line(text: str) -> str:
     return text.encode("ascii", "replace").decode()[:_SUBJECT]
 
 
-def days(number: int) -> str:
-    """A number of days as people read it."""
-    return f"{number} day{'s' if number > 1 else ''}"
-
-
 def reminder(project: Project, rungs: tuple[int, ...], now: datetime) -> Notice:
     """A rotation is due soon, today, or overdue; rungs that were missed are told along."""
     due = due_at(project)
     assert due is not None  # noqa: S101 - rungs are owed only where a due date exists
     overdue = (now - due) // timedelta(days=1)
-    late = "due today" if not overdue else f"overdue by {days(overdue)}"
-    when = f"due in {days(-overdue)}" if now < due else late
+    late = "due today" if not overdue else f"overdue by {counted(overdue, 'day')}"
+    when = f"due in {counted(-overdue, 'day')}" if now < due else late
     missed = f"\nEarlier reminders that could not be sent: {len(rungs) - 1}." if len(rungs) > 1 else ""
     return Notice(
         notice_id=notice_id("reminder", project.project_id, cycle_start(project), due, rungs[-1]),
@@ -47,7 +43,7 @@ def reminder(project: Project, rungs: tuple[int, ...], now: datetime) -> Notice:
         subject=subject_line(f"Keyturn: key rotation of {project.name} is {when}"),
         text=(
             f"The encryption key of Atlas project {project.name} ({project.project_id}) is {when} for rotation"
-            f" (on {day(due)}, every {period_days(project)} days).\n"
+            f" (on {day(due)}, every {counted(period_days(project), 'day')}).\n"
             f"Key: {project.key}\nIn use since: {day(cycle_start(project))}{missed}\n\n"
             f"What to do: see with `keyturn rotate {project.project_id} --dry-run` whether it would go through, then"
             " rotate it without `--dry-run` (POST /v1/projects/"

@@ -6,8 +6,9 @@ The id of a notice is made from what it is about, so that saying the same thing 
 from collections.abc import Iterable
 from datetime import datetime
 
-from chalicelib.domain.guarding import KeyCall
-from chalicelib.domain.records import Deletion, DeletionState, Key, Notice, NoticeKind, Project, Reason
+from chalicelib.domain.counting import counted
+from chalicelib.domain.guarding import DISABLE, NOBODY_KNOWN, SCHEDULE, KeyCall
+from chalicelib.domain.records import Deletion, DeletionState, Harm, Key, Notice, NoticeKind, Project, Reason
 from chalicelib.domain.retirement import quarantine_ends
 from chalicelib.domain.wording import day, notice_id, subject_line
 
@@ -44,7 +45,7 @@ def deletion_approved(deletion: Deletion, key: Key, projects: tuple[Project, ...
         headline=f"deletion of key {key.arn.key_id} has been approved",
         body=f"Requested by: {deletion.requested_by}\nApproved by: {_approver(deletion)}\n"
         f"Next: a fresh look at everything; if nothing needs the key it is disabled for"
-        f" {deletion.quarantine_days} days.\n\n{_undo(deletion)}",
+        f" {counted(deletion.quarantine_days, 'day')}.\n\n{_undo(deletion)}",
     )
 
 
@@ -178,6 +179,27 @@ def call_told(call: KeyCall, key: Key, projects: tuple[Project, ...], now: datet
         headline=f"key {key.arn.key_id} is needed: somebody called {call.operation}",
         what_to_do="undo it if it was not meant. Keyturn has changed nothing.",
     )
+
+
+def kind_of_harm(harm: Harm) -> str:
+    """The kind of the warning about a harmed key, for programs."""
+    return {SCHEDULE: "deletion_scheduled_outside", DISABLE: "disabled_outside"}.get(harm.operation, "deleted_outside")
+
+
+def harm_told(harm: Harm) -> str:
+    """What was done to a key outside Keyturn, by whom, and what undoes it."""
+    by = "" if harm.actor == NOBODY_KNOWN else f" by {harm.actor}"
+    if harm.operation == SCHEDULE:
+        return (
+            f"KMS deletes it on {day(harm.deletion_date)}: that was scheduled outside Keyturn{by}, and not undone. To"
+            " keep it, cancel its deletion and enable it in KMS"
+        )
+    if harm.operation == DISABLE:
+        return (
+            f"it is disabled, since {day(harm.seen_at)} or before: that was done outside Keyturn{by}, and not undone."
+            " To use it, enable it in KMS"
+        )
+    return f"KMS does not know it any more, seen on {day(harm.seen_at)}: what it opened is lost"
 
 
 _WINDOW = "30 days"

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from chalicelib.domain.counting import agreeing, counted
 from chalicelib.domain.deployment import banner
 from chalicelib.domain.exposure import Exposure
 from chalicelib.domain.records import Notice, NoticeKind, Project, Rotation, Strategy
@@ -136,13 +137,14 @@ def still_readable(project: Project, rotation: Rotation, exposure: Exposure, now
     """After an emergency: what the old key still opens, for the people who must decide about it."""
     unread = "".join(f"\nNot read: {one.call} ({one.cause})" for one in exposure.unread)
     until = f", the last until {day(exposure.last_expiry)}" if exposure.last_expiry is not None else ""
+    snapshots, stay = counted(exposure.counted, "snapshot"), agreeing(exposure.counted, "stays", "stay")
     return Notice(
         notice_id=notice_id("still readable", rotation.rotation_id),
         kind=NoticeKind.STILL_READABLE,
-        subject=subject_line(f"Keyturn: {project.name}: {exposure.counted} snapshots stay readable with the old key"),
+        subject=subject_line(f"Keyturn: {project.name}: {snapshots} {stay} readable with the old key"),
         text=(
             f"Project {project.name} ({project.project_id}) uses a new key since the emergency rotation"
-            f" {rotation.rotation_id}.\nWhoever has {rotation.old_key} can still read {exposure.counted} snapshots of"
+            f" {rotation.rotation_id}.\nWhoever has {rotation.old_key} can still read {snapshots} of"
             f" {', '.join(exposure.clusters) or 'no cluster'}{until}.{unread}\n"
             f"List: GET /v1/projects/{project.project_id}/rotations/{rotation.rotation_id}, `still_readable`\n\n"
             "What to do: delete in Atlas the snapshots that must not stay readable; Keyturn deletes none."

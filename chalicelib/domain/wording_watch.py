@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from chalicelib.domain.acknowledgement import NOT_ACKNOWLEDGED
+from chalicelib.domain.counting import counted
 from chalicelib.domain.expiry import Expiry, days_left
 from chalicelib.domain.records import Mode, Notice, NoticeKind, Project, Rotation
 from chalicelib.domain.reminders import due_at, period_days
@@ -34,7 +35,8 @@ def encryption_enabled(project: Project, now: datetime) -> Notice:
         text=(
             f"Atlas project {project.name} ({project.project_id}) has begun to encrypt with the key {project.key}.\n"
             f"From now on Keyturn watches over it: the next rotation is due on {day(due_at(project))}, every"
-            f" {period_days(project)} days, and {then}. No key that a snapshot still needs will be called free.\n"
+            f" {counted(period_days(project), 'day')}, and {then}. No key that a snapshot still needs will be called"
+            " free.\n"
             f"What to do: nothing; to change any of this, PATCH /v1/projects/{project.project_id}/policy."
         ),
         created_at=now,

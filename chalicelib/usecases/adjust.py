@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from chalicelib.domain.counting import counted
 from chalicelib.domain.observed import AlertThreshold
 from chalicelib.domain.outlook import ATLAS_SEES_NO_KMS
 from chalicelib.domain.records import AuditEntry, Change, Project
@@ -36,7 +37,8 @@ def set_threshold(outside: Outside, project_id: str, *, who: str) -> dict[str, A
         atlas.set_alert_threshold(project_id, watching.configuration_id, period)
         shown = atlas.alert_threshold_days(project_id)
         if shown != period:
-            text = f"Atlas took the threshold of {period} days and yet shows {shown}: look at the alert in Atlas"
+            taken = counted(period, "day")
+            text = f"Atlas took the threshold of {taken} and yet shows {shown}: look at the alert in Atlas"
             raise PermanentError(text, call="alertConfigs", code="not_taken")
         _write_down(outside, project_id, watching.days, period, who)
     return {
@@ -57,10 +59,8 @@ def _only_one(project: Project, watching: tuple[AlertThreshold, ...]) -> AlertTh
                 f"no alert of Atlas that is enabled watches over the age of {project.name}'s key: there is none to set"
             )
         case _:
-            days = ", ".join(str(one.days) for one in watching)
-            text = (
-                f"several alerts of Atlas watch over the age of {project.name}'s key ({days} days): set them in Atlas"
-            )
+            days = ", ".join(counted(one.days, "day") for one in watching)
+            text = f"several alerts of Atlas watch over the age of {project.name}'s key ({days}): set them in Atlas"
     raise Refusal(No.CONFLICT, text)
 
 
@@ -72,8 +72,8 @@ def _write_down(outside: Outside, project_id: str, before: int, after: int, who:
         who=who,
         what="Atlas' alert threshold set",
         subject=project_id,
-        before=f"{before} days",
-        after=f"{after} days",
+        before=counted(before, "day"),
+        after=counted(after, "day"),
     )
     for left in reversed(range(_TRIES)):
         project = replace(project_named(outside, project_id), atlas_threshold_days=after)

@@ -5,28 +5,53 @@ again meanwhile. The notice is named by the event, so that it is told once.
 """
 
 import logging
+from dataclasses import replace
 from datetime import datetime
 
-from chalicelib.domain.guarding import Act, KeyCall, decide
-from chalicelib.domain.records import AuditEntry, Change, Key, Notice, Project
+from chalicelib.domain.guarding import Act, KeyCall, decide, harm_of
+from chalicelib.domain.records import AuditEntry, Change, Harm, Key, Notice, Project
 from chalicelib.domain.wording_deletion import call_not_undone, call_told, key_brought_back
 from chalicelib.usecases.locate import keys_among, projects_of
 from chalicelib.usecases.ports import Conflict, Outside, OutsideError
 
 _log = logging.getLogger(__name__)
+_TRIES = 3
 
 
-def answer_call(outside: Outside, call: KeyCall, key: Key, now: datetime) -> None:
-    """Answer one call, in this invocation; a failing KMS raises its OutsideError after people were told."""
+def answer_call(outside: Outside, call: KeyCall, key: Key, now: datetime) -> Key:
+    """Answer one call, in this invocation; a failing KMS raises its OutsideError after people were told.
+
+    Gives the key as it is remembered then: with the harm that stands, as nobody undid it.
+    """
     deletion = outside.tracker.deletion(key.deletion_id) if key.deletion_id is not None else None
     projects = projects_of(outside, key)
     match decide(call, key, deletion, projects):
         case Act.TELL:
             _tell(outside, call_told(call, key, projects, now), call, now, "call on a needed key seen")
+            return remember_harm(outside, key, harm_of(call, key.harm, now))
         case Act.BRING_BACK:
             _bring_back(outside, call, key, projects, now)
+            return remember_harm(outside, key, None)
         case Act.NOTHING:
             _log.info("%s on %s by %s is left alone", call.operation, call.arn, call.actor)
+            return key
+
+
+def remember_harm(outside: Outside, key: Key, harm: Harm | None) -> Key:
+    """Remember what stands, or that nothing does any more; a key that others write at the same moment is read again."""
+    for left in reversed(range(_TRIES)):
+        if key.harm == harm:
+            return key
+        marked = replace(key, harm=harm)
+        try:
+            outside.tracker.commit(Change(records=(marked,)))
+        except Conflict:
+            key = outside.tracker.key(key.arn) or key
+            if not left:
+                raise
+        else:
+            return replace(marked, version=marked.version + 1)
+    return key
 
 
 def _bring_back(outside: Outside, call: KeyCall, key: Key, projects: tuple[Project, ...], now: datetime) -> None:
@@ -37,6 +62,7 @@ def _bring_back(outside: Outside, call: KeyCall, key: Key, projects: tuple[Proje
     except OutsideError as problem:
         cry = call_not_undone(call, key, projects, now, why=problem.message)
         _tell(outside, cry, call, now, "call on a needed key could not be undone")
+        remember_harm(outside, key, harm_of(call, key.harm, now))
         raise
     _tell(outside, key_brought_back(call, key, projects, now), call, now, "call on a needed key undone")
 

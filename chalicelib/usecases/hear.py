@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from chalicelib.domain.activity import ALERT
 from chalicelib.domain.observed import AtlasProject
 from chalicelib.domain.records import AuditEntry, Change, Project
 from chalicelib.domain.webhook import Alert, Verdict, is_timely, read_alert
@@ -48,7 +49,7 @@ def _entry(alert: Alert) -> AuditEntry:
         at=alert.at,
         who="atlas",
         what=f"alert {alert.event_type}",
-        subject=f"alert {alert.alert_id}",
+        subject=f"{ALERT}{alert.alert_id}",
         after=alert.status,
     )
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from chalicelib.domain.arn import KeyArn
-    from chalicelib.domain.chain import Trail
+    from chalicelib.domain.chain import Link, Trail
     from chalicelib.domain.observed import (
         AlertThreshold,
         AtlasAlert,
@@ -317,7 +317,7 @@ class Tracker(Protocol):
         ...
 
     def rotations(self, project_id: str, cursor: str | None, limit: int) -> Page[Rotation]:
-        """A project's rotations, page by page."""
+        """A project's rotations, page by page, the latest request first."""
         ...
 
     def key(self, arn: KeyArn) -> Key | None:
@@ -354,6 +354,10 @@ class Tracker(Protocol):
 
     def trail(self, subject: str) -> Trail:
         """The audit trail about one subject, in the order of its writing."""
+        ...
+
+    def activity(self, cursor: str | None, limit: int) -> Page[Link]:
+        """The audit trail of the whole fleet, page by page, newest entry first."""
         ...
 
     def due(self, kind: Due, now: datetime) -> Iterator[tuple[str, ...]]:

@@ -2,13 +2,18 @@
 
 import json
 from datetime import datetime
+from functools import partial
 from typing import Any
 
+from chalicelib.domain.activity import About, about
+from chalicelib.domain.chain import Link
 from chalicelib.domain.countdown import dollars_per_month, free_at, free_at_with, held_longest_by, used_since
 from chalicelib.domain.deployment import banner
+from chalicelib.domain.guarding import is_needed
 from chalicelib.domain.records import Deletion, Key, KeyState, Policy, Project, Reason, Rotation
 from chalicelib.domain.refusals import No, Refusal
 from chalicelib.domain.reminders import cycle_start, due_at, period_days
+from chalicelib.domain.wording_deletion import harm_told, kind_of_harm
 from chalicelib.usecases.observe import all_of
 from chalicelib.usecases.ports import Outside
 
@@ -35,7 +40,7 @@ def show_project_version(outside: Outside, project_id: str) -> tuple[int, Shape]
 
 
 def show_rotations(outside: Outside, project_id: str, cursor: str | None, limit: int) -> Shape:
-    """A project's rotations, page by page."""
+    """A project's rotations, page by page, the latest request first."""
     show_project(outside, project_id)
     page = outside.tracker.rotations(project_id, cursor, limit)
     return {"items": [rotation_shape(rotation) for rotation in page.items], "next": page.next}
@@ -58,16 +63,34 @@ def _still_readable(outside: Outside, rotation: Rotation) -> Shape | None:
 
 
 def show_keys(outside: Outside, cursor: str | None, limit: int) -> Shape:
-    """All keys, page by page, and with the first page what all those cost that no project uses any more."""
+    """All keys, page by page; with the first page what the old ones cost, and which needed ones were harmed."""
     page = outside.tracker.keys(cursor, limit)
     shown = {"items": [key_shape(key) for key in page.items], "next": page.next}
-    return shown if cursor is not None else shown | {"retiring": _what_retiring_keys_cost(outside)}
+    return shown if cursor is not None else shown | _of_all_keys(tuple(all_of(outside.tracker.keys)))
 
 
-def _what_retiring_keys_cost(outside: Outside) -> Shape:
-    unused = (key for key in all_of(outside.tracker.keys) if key.state not in {KeyState.CURRENT, KeyState.DEPLOYING})
-    alive = [key for key in unused if key.state is not KeyState.DELETED]
-    return {"keys": len(alive), "dollars_per_month": sum(dollars_per_month(key) for key in alive)}
+def _of_all_keys(keys: tuple[Key, ...]) -> Shape:
+    in_use = {KeyState.CURRENT, KeyState.DEPLOYING}
+    retiring = [key for key in keys if key.state not in in_use and key.state is not KeyState.DELETED]
+    harmed = [key for key in keys if _is_harmed(key) and is_needed(key)]
+    return {
+        "retiring": {"keys": len(retiring), "dollars_per_month": sum(dollars_per_month(key) for key in retiring)},
+        "endangered": [
+            {
+                "arn": str(key.arn),
+                "key_id": key.arn.key_id,
+                "projects": list(key.projects),
+                "warning": _warnings(key)[0],
+            }
+            for key in sorted(harmed, key=_by_date)
+        ],
+    }
+
+
+def _by_date(key: Key) -> tuple[bool, datetime]:
+    """What KMS deletes first comes first, and what it does not delete last."""
+    assert key.harm is not None  # noqa: S101 - harmed keys alone are sorted
+    return key.harm.deletion_date is None, key.harm.deletion_date or key.harm.seen_at
 
 
 def show_key(
@@ -106,6 +129,33 @@ def show_deletion(outside: Outside, deletion_id: str) -> Shape:
     if deletion is None:
         raise Refusal(No.UNKNOWN, f"there is no deletion {deletion_id}")
     return deletion_shape(deletion)
+
+
+def show_activity(outside: Outside, cursor: str | None, limit: int) -> Shape:
+    """What happened in the whole fleet, page by page, newest first; projects are told by their names too."""
+    page = outside.tracker.activity(cursor, limit)
+    subjects = dict.fromkeys(link.entry.subject for link in page.items)
+    named = [subject for subject in subjects if about(subject) is About.PROJECT]
+    found = outside.at_once(*(partial(outside.tracker.project, subject) for subject in named))
+    names = {project.project_id: project.name for project in found if project is not None}
+    return {"items": [_entry(link, names.get(link.entry.subject)) for link in page.items], "next": page.next}
+
+
+def _entry(link: Link, name: str | None) -> Shape:
+    entry = link.entry
+    return {
+        "at": _time(entry.at),
+        "who": entry.who,
+        "what": entry.what,
+        "about": about(entry.subject),
+        "subject": entry.subject,
+        "name": name,
+        "why": entry.why,
+        "before": entry.before,
+        "after": entry.after,
+        "number": link.number,
+        "request_id": link.request_id,
+    }
 
 
 def show_watch(outside: Outside) -> Shape:
@@ -253,11 +303,23 @@ def key_shape(key: Key) -> Shape:
 
 def _warnings(key: Key) -> list[Shape]:
     """What does not keep a key, and yet should make people look."""
-    used = used_since(key)
-    if used is None:
-        return []
-    text = f"KMS recorded a use of it on {used:%Y-%m-%d}, after its successor had reached every cluster"
-    return [{"kind": "used_since", "text": text, "at": _time(used)}]
+    used, harm, warnings = used_since(key), key.harm if _is_harmed(key) else None, []
+    if harm is not None:
+        at = harm.deletion_date or harm.seen_at
+        warnings.append({"kind": kind_of_harm(harm), "text": harm_told(harm), "at": _time(at)})
+    if used is not None:
+        text = f"KMS recorded a use of it on {used:%Y-%m-%d}, after its successor had reached every cluster"
+        warnings.append({"kind": "used_since", "text": text, "at": _time(used)})
+    return warnings
+
+
+def _is_harmed(key: Key) -> bool:
+    """Whether something was done to it that is not the work of its own approved deletion."""
+    return key.harm is not None and key.state not in {
+        KeyState.QUARANTINED,
+        KeyState.PENDING_DELETION,
+        KeyState.DELETED,
+    }
 
 
 def _standing_reasons(key: Key) -> tuple[Reason, ...]:

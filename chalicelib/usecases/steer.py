@@ -4,10 +4,11 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
-from chalicelib.domain.policies import FLEET, steer
+from chalicelib.domain.policies import FIELDS, FLEET, steer
 from chalicelib.domain.records import AuditEntry, Change, Fleet, Policy, Project
 from chalicelib.domain.refusals import No, Refusal
 from chalicelib.domain.reminders import wind
+from chalicelib.domain.wording_policy import change_told, wishes_named
 from chalicelib.usecases.locate import project_named
 from chalicelib.usecases.ports import Outside
 
@@ -38,9 +39,8 @@ def change_policy(
         who=who,
         what="policy changed",
         subject=project_id,
-        before=_named(project.policy, changed, inherited),
-        after=_named(steered.policy, changed, inherited),
-        why=f"left to the fleet: {', '.join(inherited)}" if inherited else "",
+        after=_told(project.policy, steered.policy, changed, inherited),
+        why=f"left to the fleet: {wishes_named(inherited)}" if inherited else "",
     )
     outside.tracker.commit(Change(records=(steered,), audit=(entry,)))
     return replace(steered, version=steered.version + 1)
@@ -60,8 +60,7 @@ def change_defaults(
         who=who,
         what="policy changed",
         subject=FLEET,
-        before=_named(fleet.policy, changed),
-        after=_named(policy, changed),
+        after=_told(fleet.policy, policy, changed),
     )
     outside.tracker.commit(Change(records=(steered,), audit=(entry,)))
     return replace(steered, version=steered.version + 1)
@@ -72,8 +71,9 @@ def _only(version: int, wanted: Collection[str] | None, what: str) -> None:
         raise Refusal(No.STALE, f"{what} has changed since it was read: read it again")
 
 
-def _named(policy: Policy, *names: Collection[str]) -> str:
-    return str({name: getattr(policy, name) for those in names for name in those})
+def _told(before: Policy, after: Policy, *names: Collection[str]) -> str:
+    named = {name for those in names for name in those}
+    return change_told(before, after, [name for name in FIELDS if name in named])
 
 
 def acknowledge(outside: Outside, project_id: str, *, until: datetime, comment: str, who: str) -> Project:

@@ -22,7 +22,9 @@ SCHEMA_VERSION = "1"
 @command("evidence", example="keyturn evidence 64b0c0c0c0c0c0c0c0c0c0c0 --format html --output payments.html")
 def evidence(  # noqa: PLR0913 - each parameter is an option
     desk: Desk,
-    project_id: Annotated[str | None, typer.Argument(metavar="PROJECT", help="The id of an Atlas project.")] = None,
+    project_id: Annotated[
+        str | None, typer.Argument(metavar="PROJECT", help="An Atlas project, by its id or its name.")
+    ] = None,
     *,
     everything: Annotated[bool, typer.Option("--all", help="Those of all projects, in one file.")] = False,
     form: Annotated[Form | None, typer.Option("--format", help="json if left out.")] = None,

@@ -20,9 +20,10 @@ def status(
 ) -> None:
     """The fleet at a glance, worst first."""
     projects = desk.client.everything("projects")
-    retiring = desk.client.get("keys", limit=1).get("retiring")
+    keys = desk.client.get("keys", limit=1)
+    of_keys = {"retiring": keys.get("retiring"), "endangered": keys.get("endangered", [])}
     ordered = worst_first(projects["items"], desk.now)
-    desk.show(projects | {"items": ordered, "retiring": retiring}, partial(draw_status, top=top))
+    desk.show(projects | {"items": ordered} | of_keys, partial(draw_status, top=top))
 
 
 @command("projects", example="keyturn projects --json")

@@ -17,9 +17,7 @@ def policy(  # noqa: PLR0913 - each parameter is an option
     desk: Desk,
     project_id: Annotated[
         str | None,
-        typer.Argument(
-            metavar="PROJECT", help="The project's id in Atlas; without one, the policy of the whole fleet."
-        ),
+        typer.Argument(metavar="PROJECT", help="A project's id or name; without one, the policy of the whole fleet."),
     ] = None,
     *,
     period_days: Annotated[

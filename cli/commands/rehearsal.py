@@ -14,7 +14,7 @@ from cli.front import command
 def rehearse(
     desk: Desk,
     project_id: Annotated[
-        str | None, typer.Argument(metavar="PROJECT", help="The project's id in Atlas; without one, the whole fleet.")
+        str | None, typer.Argument(metavar="PROJECT", help="A project's id or name; without one, the whole fleet.")
     ] = None,
     *,
     days: Annotated[int, typer.Option(min=1, max=3650, metavar="DAYS", help="How far to look ahead.")] = 365,

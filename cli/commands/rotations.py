@@ -92,7 +92,7 @@ def _show_accepted(desk: Desk, rotation: Shape) -> None:
 
 @command("rotations", example="keyturn rotations 64b0c0c0c0c0c0c0c0c0c0c0")
 def rotations(desk: Desk, project_id: ProjectId) -> None:
-    """A project's rotations."""
+    """A project's rotations, the latest first."""
     desk.show(desk.client.everything("projects", project_id, "rotations"), draw_rotations)
 
 

@@ -4,12 +4,12 @@ from datetime import datetime
 
 from cli.pictures import BAD, GOOD, QUIET, WARN, Picture, pairs, points, said, stack
 from cli.shapes import Shape
-from cli.words import minute, when, who
+from cli.words import count, minute, when, who
 
 _NEXT = {
     "requested": "Another person approves: keyturn approve {deletion_id} --digest {digest}",
     "approved": "The key goes into quarantine at the next look.",
-    "quarantined": "The key is disabled for {quarantine_days} days; keyturn calloff {deletion_id} brings it back.",
+    "quarantined": "The key is disabled for {quarantine}; keyturn calloff {deletion_id} brings it back.",
     "scheduled": "KMS deletes the key on {deletion_date}; keyturn calloff {deletion_id} brings it back.",
     "deleted": "The key is deleted.",
     "called_off": "It was called off.",
@@ -47,7 +47,11 @@ def draw_deletion(deletion: Shape, now: datetime) -> Picture:
 def _next(deletion: Shape, now: datetime) -> str:
     if deletion["called_off_by"] and deletion["ended_at"] is None:
         return "It was called off: the key comes back at the next look."
-    return _NEXT.get(deletion["state"], "").format(**deletion | {"deletion_date": when(deletion["deletion_date"], now)})
+    said_here = {
+        "deletion_date": when(deletion["deletion_date"], now),
+        "quarantine": count(deletion["quarantine_days"], "day"),
+    }
+    return _NEXT.get(deletion["state"], "").format(**deletion | said_here)
 
 
 def _by(deletion: Shape, at: str, by: str) -> str | None:

@@ -10,6 +10,7 @@ from cli.shapes import Shape
 from cli.standing import Standing, drift_text, standing, to_know
 from cli.words import count, day, distance, dollars, listed, named, when
 
+_MOST_ENDANGERED = 5
 _COLOURS = {
     Standing.TROUBLE: BAD,
     Standing.OVERDUE: BAD,
@@ -28,6 +29,7 @@ def draw_status(shape: Shape, now: datetime, top: int) -> Picture:
     return stack(
         said(_summary(projects, now), "bold"),
         said(_old_keys(shape["retiring"])) if shape.get("retiring") else None,
+        _endangered(shape["endangered"]) if shape.get("endangered") else None,
         Text(),
         draw_projects({"items": projects[:top]}, now),
         said(f"and {count(hidden, 'project')} more that stand no worse: --top {len(projects)}", QUIET)
@@ -49,6 +51,15 @@ def _old_keys(retiring: Shape) -> str:
         return "No old key is kept."
     kept = "is" if retiring["keys"] == 1 else "are"
     return f"{count(retiring['keys'], 'old key')} {kept} kept, for {dollars(retiring['dollars_per_month'])} a month."
+
+
+def _endangered(keys: list[Shape]) -> Picture:
+    """Needed keys that somebody disabled or scheduled for deletion, the most urgent first: what can still be saved."""
+    shown = [f"{one['key_id']}: {one['warning']['text']}" for one in keys[:_MOST_ENDANGERED]]
+    more = len(keys) - len(shown)
+    rest = [f"and {count(more, 'key')} more: `keyturn keys`"] if more > 0 else []
+    are = "is" if len(keys) == 1 else "are"
+    return stack(said(f"{count(len(keys), 'needed key')} {are} in danger:", BAD), points([*shown, *rest]))
 
 
 def draw_projects(shape: Shape, now: datetime) -> Picture:
@@ -81,10 +92,12 @@ def draw_project(project: Shape, now: datetime) -> Picture:
             ("acknowledged by", project.get("acknowledged_by") if project["quiet_until"] else None),
             (
                 "Atlas' alert",
-                f"after {project['atlas_threshold_days']} days" if project.get("atlas_threshold_days") else None,
+                f"after {count(project['atlas_threshold_days'], 'day')}"
+                if project.get("atlas_threshold_days")
+                else None,
             ),
             ("covered", ", ".join(project["covered"]) or "no cluster"),
-            ("policy", f"every {policy['rotation_period_days']} days, {policy['mode']}, {policy['strategy']}"),
+            ("policy", f"every {count(policy['rotation_period_days'], 'day')}, {policy['mode']}, {policy['strategy']}"),
         ]
     )
     return stack(

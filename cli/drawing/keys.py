@@ -16,6 +16,12 @@ _COLOURS = {
     "pending_deletion": BAD,
     "deleted": QUIET,
 }
+HARMS = {
+    "deletion_scheduled_outside": "pending deletion",
+    "disabled_outside": "disabled",
+    "deleted_outside": "gone",
+}
+"""The warnings of what somebody did to a key past Keyturn, each in a word."""
 _ON_ITS_WAY = {"quarantined": "It is in quarantine", "pending_deletion": "KMS is going to delete it"}
 
 
@@ -29,12 +35,22 @@ def draw_keys(shape: Shape, now: datetime) -> Picture:
 
 
 def _cost(retiring: Shape) -> str:
+    if not retiring["keys"]:
+        return "No old key is kept."
     return f"{count(retiring['keys'], 'old key')} for {dollars(retiring['dollars_per_month'])} a month"
 
 
 def _row(key: Shape, now: datetime) -> tuple[Picture, ...]:
+    return key["key_id"], _state(key), _may_go(key, now), ", ".join(key["projects"])
+
+
+def _state(key: Shape) -> Text:
+    """Its state in its colour, and what somebody did to it past Keyturn."""
     state = Text(key["state"].replace("_", " "), _COLOURS.get(key["state"], ""))
-    return key["key_id"], state, _may_go(key, now), ", ".join(key["projects"])
+    for warning in key["warnings"]:
+        if warning["kind"] in HARMS:
+            state.append(f", {HARMS[warning['kind']]}", BAD)
+    return state
 
 
 def _may_go(key: Shape, now: datetime) -> Text:
@@ -52,14 +68,14 @@ def draw_key(key: Shape, now: datetime) -> Picture:
         said("May this key be deleted?", QUIET),
         answer(key, now),
         points(_reasons(key, now)) if key["reasons"] else None,
-        points(f"but look: {warning['text']}" for warning in key["warnings"]) if key["warnings"] else None,
+        *_warnings(key),
         draw_draining(key["clusters"], now),
         said(_what_if(what_if, key["free_at"], now), WARN) if what_if else None,
         Text(),
         pairs(
             [
                 ("key", key["arn"]),
-                ("state", key["state"].replace("_", " ")),
+                ("state", _state(key)),
                 ("projects", ", ".join(key["projects"]) or "none known"),
                 ("made by Keyturn", _made_by_us(key)),
                 ("replaced", minute(key["replaced_at"]) if key["replaced_at"] else None),
@@ -70,6 +86,13 @@ def draw_key(key: Shape, now: datetime) -> Picture:
             ]
         ),
     )
+
+
+def _warnings(key: Shape) -> list[Picture]:
+    """What should make people look: in red what endangers the key."""
+    harms = [said(f"In danger: {one['text']}.", BAD) for one in key["warnings"] if one["kind"] in HARMS]
+    others = [f"but look: {one['text']}" for one in key["warnings"] if one["kind"] not in HARMS]
+    return [*harms, *([points(others)] if others else [])]
 
 
 def _made_by_us(key: Shape) -> str:

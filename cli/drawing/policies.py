@@ -4,7 +4,7 @@ from datetime import datetime
 
 from cli.pictures import Picture, pairs, said, stack
 from cli.shapes import Shape
-from cli.words import named, plain
+from cli.words import count, named, plain
 
 
 def draw_policy(project: Shape, _now: datetime) -> Picture:
@@ -27,8 +27,8 @@ def draw_fleet_policy(fleet: Shape, _now: datetime) -> Picture:
 def draw_threshold(shape: Shape, _now: datetime) -> Picture:
     """What became of the threshold of Atlas' alert, and what that alert does not see."""
     before, after = shape["before_days"], shape["after_days"]
-    done = f"it came after {before} days before" if shape["changed"] else "it did so already"
-    return stack(said(f"Atlas' alert comes after {after} days; {done}.", "bold"), said(plain(shape["note"])))
+    done = f"it came after {count(before, 'day')} before" if shape["changed"] else "it did so already"
+    return stack(said(f"Atlas' alert comes after {count(after, 'day')}; {done}.", "bold"), said(plain(shape["note"])))
 
 
 def _option(name: str) -> str:

@@ -9,11 +9,11 @@ let number = 0;
  * Ask before acting. `says`: nodes that say what will happen; `fields`: from field(); `word`: the button; `act(values)`
  * does it: a problem it throws is shown here, and its result is given. Gives undefined when the person turned back.
  */
-export function confirm({ title, says, fields = [], word, danger = false, act, done }) {
+export function confirm({ title, says, fields = [], word, back: turnBack = "Leave it", danger = false, act, done }) {
   const id = `dialog-${(number += 1)}`;
   const trouble = h("div");
   const go = h("button", { type: "submit", class: danger ? "danger" : null, id: `${id}-go` }, word);
-  const back = h("button", { type: "button", class: "quiet", onclick: () => dialog.close() }, "Leave it");
+  const back = h("button", { type: "button", class: "quiet", onclick: () => dialog.close() }, turnBack);
   const form = h("form", { method: "dialog", novalidate: false },
     h("h2", { id: `${id}-title` }, title), h("div", { class: "says" }, says), fields.map((one) => one.element),
     trouble, h("div", { class: "actions" }, go, back));
@@ -33,6 +33,7 @@ export function confirm({ title, says, fields = [], word, danger = false, act, d
         dialog.close();
       } catch (problem) {
         put(trouble, told(problem));
+        trouble.scrollIntoView({ block: "nearest" });
       } finally {
         dialog.removeAttribute("aria-busy");
         go.disabled = false;
@@ -64,6 +65,15 @@ export function line(name, label, { hint, required = false, value = "" } = {}) {
   return labelled(name, label, hint, input, () => input.value.trim());
 }
 
+/** A whole number; null when it is left empty. */
+export function whole(name, label, { hint, required = false, value = "", min, max }) {
+  const input = h("input", { type: "number", step: 1, required, value: value ?? "", min, max, inputmode: "numeric" });
+  return labelled(name, label, hint, input, () => (input.value === "" ? null : Number(input.value)));
+}
+
+/** A heading between fields. */
+export const heading = (text) => ({ name: "", element: h("h3", null, text), value: () => undefined });
+
 /** A day; its value is its beginning in UTC. */
 export function date(name, label, { value, min }) {
   const input = h("input", { type: "date", required: true, value, min });
@@ -77,7 +87,7 @@ export function choice(name, label, options, value) {
 }
 
 /** Yes or no. */
-export function tick(name, label, { hint } = {}) {
-  const input = h("input", { type: "checkbox" });
+export function tick(name, label, { hint, value = false } = {}) {
+  const input = h("input", { type: "checkbox", checked: value });
   return labelled(name, label, hint, input, () => input.checked);
 }

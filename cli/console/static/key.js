@@ -5,7 +5,8 @@ import { draining } from "./charts.js";
 import { confirm, line } from "./dialogs.js";
 import { badge, card, facts, h, put } from "./dom.js";
 import { live } from "./live.js";
-import { STATE_TONES } from "./states.js";
+import { harmed } from "./keys.js";
+import { HARMS, STATE_TONES } from "./states.js";
 import { now } from "./time.js";
 import { count, day, daysUntil, distance, dollars, minute, moment, short, spaced, when } from "./words.js";
 
@@ -54,15 +55,17 @@ function draw(body, key, names, buttons, what) {
   const [text, tone] = answer(key);
   const chart = draining(key, now());
   const proof = key.proof;
+  const harms = key.warnings.filter((one) => HARMS[one.kind]), looks = key.warnings.filter((one) => !HARMS[one.kind]);
   put(body,
     h("p", { class: `answer ${tone}` }, text),
+    harms.map((one) => h("div", { class: "problem", role: "note" }, h("p", null, h("strong", null, "In danger: "), `${one.text}.`))),
     buttons,
     h("div", { class: "columns" },
-      key.reasons.length || key.warnings.length ? card(key.reasons.length ? "Reasons to keep it" : "But look",
+      key.reasons.length || looks.length ? card(key.reasons.length ? "Reasons to keep it" : "But look",
         h("ul", { class: "reasons" }, key.reasons.map((one) => h("li", null, reasonText(one))),
-          key.warnings.map((one) => h("li", { class: "dim" }, `but look: ${one.text}`)))) : null,
+          looks.map((one) => h("li", { class: "dim" }, `but look: ${one.text}`)))) : null,
       card("Facts", facts([
-        ["state", badge(spaced(key.state), STATE_TONES[key.state])],
+        ["state", [badge(spaced(key.state), STATE_TONES[key.state]), harmed(key)]],
         ["free", key.safe_to_delete ? "now" : when(key.free_at, now())],
         ["costs", `${dollars(key.dollars_per_month)} a month`],
         ["projects", key.projects.length ? key.projects.map((id, place) => [place ? ", " : "", h("a", { href: `#/projects/${id}` }, names.get(id) ?? id)]) : "none known"],

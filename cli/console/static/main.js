@@ -6,6 +6,7 @@ import { announce, h, put } from "./dom.js";
 import { fleet } from "./fleet.js";
 import { oneKey } from "./key.js";
 import { allKeys } from "./keys.js";
+import { fleetPolicy } from "./policy.js";
 import { project } from "./project.js";
 import { rotation } from "./rotation.js";
 import { startTheme } from "./theme.js";
@@ -18,6 +19,7 @@ const VIEWS = [
   [/^\/keys$/, "Keys", allKeys],
   [/^\/keys\/([^/?]+)(?:\?(.*))?$/, "Key", oneKey],
   [/^\/deletions\/([^/?]+)$/, "Deletion", deletion],
+  [/^\/policy$/, "Policy", fleetPolicy],
   [/^\/activity$/, "Activity", activity],
 ];
 

@@ -5,12 +5,13 @@ import { timeline } from "./charts.js";
 import { confirm, date, line } from "./dialogs.js";
 import { badge, card, facts, h, put } from "./dom.js";
 import { live } from "./live.js";
+import { changeProject, wishes } from "./policy.js";
 import { rotate } from "./rotating.js";
-import { STATE_TONES } from "./states.js";
+import { HARMS, STATE_TONES } from "./states.js";
 import { STANDINGS, TONES, driftText, standing } from "./standing.js";
 import { keys } from "./store.js";
 import { now } from "./time.js";
-import { count, day, keyId, minute, moment, short, spaced, when, who } from "./words.js";
+import { day, keyId, minute, moment, short, spaced, when, who } from "./words.js";
 
 const OPEN_EVERY = 2000, IDLE_EVERY = 30000, LIVES = 8;
 // How much is drawn of a use whose beginning nobody of ours has seen.
@@ -37,7 +38,10 @@ export function project(place, id) {
     h("button", { type: "button", class: "quiet", id: "acknowledge", onclick: async () => {
       await acknowledge(await get("projects", id));
       view.again();
-    } }, "Acknowledge until…"));
+    } }, "Acknowledge until…"),
+    h("button", { type: "button", class: "quiet", id: "change-policy", onclick: async () => {
+      if (await changeProject(id, heading.textContent)) view.again();
+    } }, "Change policy…"));
   return view.stop;
 }
 
@@ -57,7 +61,7 @@ async function fresh({ arn, key_id: id }) {
 const placeOf = (arn) => { const [, , , region, account] = arn.split(":"); return { account, region }; };
 
 function draw(body, shape, buttons) {
-  const { project: one, rotations } = shape, stands = standing(one, now()), policy = one.policy;
+  const { project: one, rotations } = shape, stands = standing(one, now());
   put(body,
     h("p", { class: "under" }, badge(STANDINGS[stands], TONES[stands]), h("span", { class: "dim" }, h("code", null, one.project_id))),
     one.banner ? h("div", { class: "banner", role: "note" }, h("strong", null, "While the rotation deploys: "), one.banner) : null,
@@ -74,16 +78,8 @@ function draw(body, shape, buttons) {
         ["quiet until", one.quiet_until && moment(one.quiet_until) > now() ? when(one.quiet_until, now()) : null],
         ["organization", h("code", null, one.organization)],
       ])), clusters(one)),
-      card("Policy", facts([
-        ["rotates", `every ${policy.rotation_period_days} days`],
-        ["on the due day", policy.mode === "rotate" ? "rotates by itself" : "reminds people"],
-        ["strategy", policy.strategy],
-        ["reminders", policy.ladder.map(rung).join(", ")],
-        ["recipients", policy.recipients.join(", ") || null],
-        ["quarantine", count(policy.quarantine_days, "day")],
-        ["guard", policy.guard === "cancel" ? "calls off what would destroy a needed key" : "only tells"],
-        ["set for this project", one.policy_own.map(spaced).join(", ") || "nothing: the fleet's policy holds"],
-      ]))),
+      card("Policy", wishes(one.policy, one.policy_own), h("p", { class: "dim" }, one.policy_own.length
+        ? "What is not its own is as the fleet's policy says." : "Nothing is its own: the fleet's policy holds."))),
     shape.keys.length ? card("Its keys", timeline(lives(shape), now().getTime(), marks(one)), keyTable(shape.keys)) : null,
     card("Rotations", rotations.length ? rotationTable(rotations) : h("p", { class: "dim" }, "No rotation yet."),
       shape.more ? h("p", { class: "dim" }, "Older ones: `keyturn rotations`.") : null));
@@ -95,8 +91,6 @@ const clusters = (one) => card("Clusters",
     : h("p", { class: "dim" }, "No cluster is covered."),
   one.not_covered.length ? h("ul", { class: "clusters" }, one.not_covered.map((cluster) =>
     h("li", null, badge("not covered", "dim"), h("span", null, cluster.name, h("span", { class: "dim" }, `: ${cluster.reason}`))))) : null);
-
-const rung = (days) => (days === 0 ? "on the day" : days < 0 ? `${-days} d before` : `${days} d after`);
 
 export const keyHref = (arn) => { const { account, region } = placeOf(arn); return `#/keys/${keyId(arn)}?account=${account}&region=${region}`; };
 
@@ -141,7 +135,7 @@ function keyTable(own) {
     ["key", "state", "may go"].map((word) => h("th", { scope: "col", role: "columnheader" }, word)))),
     h("tbody", { role: "rowgroup" }, own.map(({ key }) => h("tr", { role: "row" },
       h("td", { role: "cell" }, h("a", { href: keyHref(key.arn) }, h("code", null, key.key_id))),
-      h("td", { role: "cell" }, badge(spaced(key.state), STATE_TONES[key.state])), h("td", { role: "cell", class: "go" }, mayGo(key, now()))))));
+      h("td", { role: "cell" }, badge(spaced(key.state), STATE_TONES[key.state]), key.warnings.filter((it) => HARMS[it.kind]).map((it) => [" ", badge(HARMS[it.kind], "bad")])), h("td", { role: "cell", class: "go" }, mayGo(key, now()))))));
 }
 
 /** Whether a key may go, in a word. */

@@ -12,7 +12,14 @@ const DRIFTS = {
   grant_removed: "the key's policy does not let Atlas' role use it any more",
   key_not_enabled: "its key is not enabled in KMS",
   project_gone: "it is gone from its Atlas organization",
+  access_key_old: "it encrypts with an IAM user's access key that is 90 days old or more",
+  atlas_alert_late: "Atlas' own alert comes much later than the rotation is due",
+  atlas_alert_blind: "Atlas' own alert does not see that KMS renews the key, and is raised for nothing",
+  alert_not_acknowledged: "Atlas' alert is still open after a rotation, and Keyturn may not acknowledge it",
 };
+
+// What somebody should see to some day, and what endangers nothing.
+const MINOR = new Set(["access_key_old", "atlas_alert_late", "atlas_alert_blind", "alert_not_acknowledged"]);
 
 /** From the worst to what needs nothing. */
 export const STANDINGS = ["in trouble", "overdue", "deploying", "rotating", "due soon", "fine", "not covered"];
@@ -22,7 +29,7 @@ export const TONES = ["bad", "bad", "busy", "busy", "warn", "good", "dim"];
 
 /** How a project stands now: an index into STANDINGS. */
 export function standing(project, now) {
-  if (project.drift?.length || project.valid === false) return 0;
+  if ((project.drift ?? []).some((code) => !MINOR.has(code)) || project.valid === false) return 0;
   if (project.banner) return 2;
   const due = project.due_at ? moment(project.due_at) : null;
   if (due !== null && due < now) return 1;

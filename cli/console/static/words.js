@@ -36,7 +36,7 @@ export const dollars = (amount) =>
 /** The id in a key's ARN. */
 export const keyId = (arn) => (arn ? arn.slice(arn.lastIndexOf("/") + 1) : "-");
 
-/** The beginning of a key's id, for pictures. */
+/** The beginning of a key's id, for pictures and lists. */
 export const short = (arn) => { const id = keyId(arn); return id.length > 16 ? id.slice(0, id.startsWith("mrk-") ? 12 : 8) : id; };
 
 /** The name at the end of a principal's ARN. */
