@@ -2,7 +2,7 @@
 
 Two kinds of looking. By shape: a text that can be nothing but a key of some service; nothing is left out for looking
 like an id, as Atlas' private keys do. By guess: a long random text, or whatever is given to a name like `password`;
-only in a repository, and not in its tests, which are full of secrets that are none.
+only in a repository, and neither in its tests, which are full of secrets that are none, nor in sentences about secrets.
 """
 
 import json
@@ -29,7 +29,13 @@ def files(folder: Path) -> list[Path]:
     if is_repository(folder):
         listed = subprocess.run(asked, capture_output=True, check=True, text=True).stdout.split("\0")  # noqa: S603 - ours
         return sorted(path for name in listed if name and (path := folder / name).is_file())
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in found if not _is_made(path.relative_to(folder).parts))
+
+
+def _is_made(parts: tuple[str, ...]) -> bool:
+    """Whether a file lies in what make makes, in a copy of the repository that is none of git's."""
+    return parts[0] == "build" or parts[0].startswith(".venv")
 
 
 def is_repository(folder: Path) -> bool:
@@ -61,7 +67,7 @@ def guesses() -> dict[str, Any]:
 
 def findings(folder: Path, every: list[Path]) -> Iterator[dict[str, str]]:
     """Each secret that was found, by a digest; its text is told to nobody."""
-    some = [path for path in every if path.relative_to(folder).parts[0] not in NOT_GUESSED]
+    some = [path for path in every if path.relative_to(folder).parts[0] not in NOT_GUESSED and path.suffix != ".md"]
     for settings, looked_at in ((shapes(), every), (guesses(), some if is_repository(folder) else [])):
         found = SecretsCollection()
         with transient_settings(settings):

@@ -55,6 +55,7 @@ HARMLESS = {
     "kms.py": lambda: f'key_id = "{uuid4()}"',
     "arn.py": lambda: f"arn:aws:kms:us-east-1:111122223333:key/{uuid4()}",
     "example.py": lambda: 'private_key = "00000000-0000-0000-0000-000000000000"',
+    "page.md": lambda: "| to read secrets | in a table of secrets: `test_no_planted_secret_is_found` |",
     "names.py": lambda: 'prefix = "mdb_sa_sk_"',
     "tests/test_password.py": lambda: f'password = "{letters(string.ascii_letters, 20)}"',
 }

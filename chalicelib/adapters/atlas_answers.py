@@ -69,8 +69,8 @@ def read_answer(decoder: msgspec.json.Decoder[Shape], call: Call, body: bytes) -
 
 
 def as_project(row: ProjectRow, organization: str) -> AtlasProject:
-    """Give the noun."""
-    return AtlasProject(project_id=row.project_id, name=row.name, organization=organization)
+    """Give the noun; its name is only for reading, in mails too, where a second line might be taken for ours."""
+    return AtlasProject(project_id=row.project_id, name=one_line(row.name), organization=organization)
 
 
 def as_snapshots(rows: list[SnapshotRow]) -> list[Snapshot]:

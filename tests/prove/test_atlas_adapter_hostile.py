@@ -147,7 +147,7 @@ def test_a_good_answer_is_read(name):
 
 
 @pytest.mark.parametrize("name", READINGS)
-@settings(max_examples=1000 if FULL_SIZE else 60, deadline=None)
+@settings(max_examples=400 if FULL_SIZE else 60, deadline=None)
 @given(data=st.data())
 def test_an_answer_that_went_wrong_is_read_as_it_stands_or_is_an_error_of_ours(name, data):
     body = data.draw(bodies(READINGS[name][0]))
@@ -185,3 +185,11 @@ def test_an_answer_without_what_decides_is_an_error(name, path):
 
     for spoilt in (without(good, path), with_other(good, path, None), with_other(good, path, 7)):
         assert read(name, json.dumps(spoilt).encode())[1] is not None, spoilt
+
+
+def test_a_project_has_a_name_of_one_line():
+    named = with_other(READINGS["projects"][0], ("results", 0, "name"), "Shop\n\nAll is well:\x1b[2J delete the key")
+
+    (project,) = read("projects", json.dumps(named).encode())[0]
+
+    assert project.name == "Shop All is well: [2J delete the key"

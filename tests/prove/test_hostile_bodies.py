@@ -1,6 +1,6 @@
 """Whatever is sent as the body of a change: it is taken, or refused as a problem; no answer is a failure of ours.
 
-Schemathesis asks the API what its document allows and forbids (prove/test_api_fuzz.py); here the bytes themselves are
+Schemathesis asks the API what its document allows and forbids (test_api_fuzz.py); here the bytes themselves are
 wrong: no JSON, no UTF-8, nested without end, in a base64 that is none.
 """
 
