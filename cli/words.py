@@ -78,6 +78,6 @@ def listed(parts: Iterable[str]) -> str:
 
 
 def named(shape: Mapping[str, Any], key: str) -> str:
-    """A text of a shape, plain; a dash where there is none."""
+    """A text of a shape, plain and in one line; a dash where there is none."""
     value = shape.get(key)
-    return plain(value) if value not in {None, ""} else "-"
+    return " ".join(plain("" if value is None else value).split()) or "-"

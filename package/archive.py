@@ -38,7 +38,8 @@ NEVER_SHIPS = {
 LEFT_OUT = "aws_lambda_powertools/event_handler/"
 """Powertools' own routing, with a page of documentation of half a megabyte in it: Chalice routes here."""
 
-_CHALICE_AT_RUN_TIME = {"chalice/__init__.py", "chalice/app.py", "chalice/compat.py", "chalice/py.typed"}
+CHALICE_AT_RUN_TIME = {"chalice/__init__.py", "chalice/app.py", "chalice/compat.py", "chalice/py.typed"}
+"""What of Chalice runs in Lambda."""
 
 ARCHITECTURES = {"arm64": "aarch64", "x86_64": "x86_64"}
 """Lambda's word for a processor, and the word in a wheel's file names."""
@@ -55,7 +56,7 @@ def archive_complaints(names: Iterable[str]) -> Iterator[str]:
             unwelcome[first] = NEVER_SHIPS[first]
         elif name.startswith(LEFT_OUT):
             unwelcome[LEFT_OUT] = "Chalice routes here"
-        elif first == "chalice" and source not in _CHALICE_AT_RUN_TIME:
+        elif first == "chalice" and source not in CHALICE_AT_RUN_TIME:
             unwelcome[name] = "only Chalice's app module runs in Lambda"
         elif source not in names:
             unwelcome[name] = "it is compiled from nothing that lies in the zip"

@@ -27,6 +27,23 @@ def of_checkov(report: dict[str, Any]) -> list[Finding]:
     ]
 
 
+def of_bandit(report: dict[str, Any]) -> list[Finding]:
+    """Bandit's findings; raises ValueError where it left a file out, or looked at none."""
+    if report["errors"] or not report["metrics"]["_totals"]["loc"]:
+        raise ValueError(f"bandit could not read everything: {report['errors']}")
+    return [
+        {"issue": one["test_id"], "where": one["filename"].removeprefix("./"), "about": one["issue_text"]}
+        for one in report["results"]
+    ]
+
+
+def of_secrets(report: dict[str, Any]) -> list[Finding]:
+    """What detect-secrets found; raises ValueError where a folder held nothing to look at."""
+    if not report["files"] or not all(report["files"]):
+        raise ValueError("detect-secrets was given nothing to look at")
+    return list(report["findings"])
+
+
 def explains(exception: Exception_, finding: Finding) -> bool:
     """Whether an exception is about a finding."""
     return (
@@ -54,6 +71,8 @@ def main(folder: Path) -> int:
     found = {
         "parliament": json.loads((folder / "parliament.json").read_text()),
         "checkov": of_checkov(json.loads((folder / "checkov.json").read_text())),
+        "bandit": of_bandit(json.loads((folder / "bandit.json").read_text())),
+        "secrets": of_secrets(json.loads((folder / "secrets.json").read_text())),
     }
     wrong = [f"{tool}: {text}" for tool in found for text in complaints(found[tool], exceptions[tool])]
     for text in wrong:

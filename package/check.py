@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from package.archive import archive_complaints, checked_bytecode, lay_out, missing_compiled
+from package.contents import other_wheels, strangers, unsafe_names
 from package.precompile import UNCHECKED
 from package.rules import template_complaints
 from package.template import read
@@ -22,10 +23,14 @@ def complaints(build: Path) -> Iterator[str]:
         runtime=f"python{sys.version_info.major}.{sys.version_info.minor}",
     )
     yield from translation_complaints(template)
+    packages = Path(sysconfig.get_path("platlib"))
     names, of_another_kind = lay_out(build)
     yield from archive_complaints(names)
+    yield from unsafe_names(names)
+    yield from strangers(names, build / "unpacked", build / "source", packages)
+    yield from other_wheels(build / "unpacked", Path("requirements-zip.txt"))
     yield from checked_bytecode(build / "package" / "deployment.zip", UNCHECKED)
-    yield from missing_compiled(names, Path(sysconfig.get_path("platlib")))
+    yield from missing_compiled(names, packages)
     yield from of_another_kind
 
 

@@ -6,6 +6,7 @@ import msgspec
 
 from chalicelib.adapters.atlas_calls import Call
 from chalicelib.adapters.atlas_shapes import (
+    LONGEST_DAYS,
     AlertConfigurationRow,
     AlertRow,
     AwsKms,
@@ -62,14 +63,14 @@ def read_answer(decoder: msgspec.json.Decoder[Shape], call: Call, body: bytes) -
         return decoder.decode(body)
     except msgspec.ValidationError as strange:
         raise _unknown(call, str(strange)) from strange
-    except (msgspec.DecodeError, RecursionError) as broken:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as broken:
         message = f"{call}: the answer is broken or no JSON ({broken})"
         raise TemporaryError(message, call=str(call), code="unreadable_answer") from broken
 
 
 def as_project(row: ProjectRow, organization: str) -> AtlasProject:
-    """Give the noun."""
-    return AtlasProject(project_id=row.project_id, name=row.name, organization=organization)
+    """Give the noun; its name is only for reading, in mails too, where a second line might be taken for ours."""
+    return AtlasProject(project_id=row.project_id, name=one_line(row.name), organization=organization)
 
 
 def as_snapshots(rows: list[SnapshotRow]) -> list[Snapshot]:
@@ -189,10 +190,10 @@ def _copy_setting(copy: Copy, call: Call) -> CopySetting:
 
 
 def _retention_days(item: CopyItem, call: Call) -> int:
-    days = _DAYS_AT_MOST.get(item.unit or "")
-    if days is None or item.value is None:
-        raise _unknown(call, f"copies are kept for {item.value} {item.unit}")
-    return days * item.value
+    days = _DAYS_AT_MOST.get(item.unit or "", 0) * (item.value or 0)
+    if not 0 < days <= LONGEST_DAYS:
+        raise _unknown(call, f"copies are kept for {item.value} {one_line(item.unit)}")
+    return days
 
 
 def threshold_days(row: AlertConfigurationRow, call: Call) -> int | None:
@@ -203,7 +204,10 @@ def threshold_days(row: AlertConfigurationRow, call: Call) -> int | None:
     units = _UNITS_IN_A_DAY.get(threshold.units or "")
     if units is None or not isinstance(threshold.value, float):
         raise _unknown(call, f"the threshold of {NEEDS_ROTATION} is no number of days")
-    return int(threshold.value // units)
+    days = threshold.value // units
+    if not 0 <= days <= LONGEST_DAYS:
+        raise _unknown(call, f"the threshold of {NEEDS_ROTATION} is no number of days that anybody means")
+    return int(days)
 
 
 def as_alert(row: AlertRow, call: Call) -> AtlasAlert | None:

@@ -11,8 +11,22 @@ from typing import Annotated, Generic, TypeVar
 import msgspec
 from msgspec import Struct, field
 
+from chalicelib.domain.observed import is_meant
+
 Row = TypeVar("Row")
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+
+LONGEST_DAYS = 36_600
+"""A hundred years: more days are never meant, and counting so far may leave the calendar."""
+
+Days = Annotated[int, msgspec.Meta(ge=0, le=LONGEST_DAYS)]
+
+
+def _check_years(*moments: datetime | None) -> None:
+    """Refuse moments of years that are never meant (snapshots, of which there are many, are looked at as a whole)."""
+    for moment in moments:
+        if moment is not None and not is_meant(moment):
+            raise ValueError(f"the year {moment.year}")
 
 
 class Link(Struct, gc=False):
@@ -176,7 +190,7 @@ class ScheduleAnswer(Struct):
 
     cluster_id: str = field(name="clusterId")
     copies: list[Copy] = field(name="copySettings")
-    restore_window_days: int | None = field(default=None, name="restoreWindowDays")
+    restore_window_days: Days | None = field(default=None, name="restoreWindowDays")
 
 
 class RestoreRow(Struct, gc=False):
@@ -228,6 +242,10 @@ class EventRow(Struct, gc=False):
     at: Instant = field(name="created")
     cluster: str | None = field(default=None, name="clusterName")
 
+    def __post_init__(self) -> None:
+        """Refuse what no calendar holds."""
+        _check_years(self.at)
+
 
 class AlertRow(Struct):
     """An alert in a list; who acknowledged it, and what for, is told where somebody has."""
@@ -240,9 +258,17 @@ class AlertRow(Struct):
     acknowledged_by: str | None = field(default=None, name="acknowledgingUsername")
     comment: str | None = field(default=None, name="acknowledgementComment")
 
+    def __post_init__(self) -> None:
+        """Refuse what no calendar holds."""
+        _check_years(self.opened_at, self.acknowledged_until)
+
 
 class _AccountSecret(Struct):
     expires_at: Instant = field(name="expiresAt")
+
+    def __post_init__(self) -> None:
+        """Refuse what no calendar holds."""
+        _check_years(self.expires_at)
 
 
 class ServiceAccountAnswer(Struct):

@@ -29,6 +29,9 @@ RENEWED_AT_MOST_EVERY = timedelta(minutes=1)
 _REMEMBERED = 8
 """How many of the latest tokens are known again, should Atlas repeat one."""
 
+_LONGEST_LIFE = 24 * 60 * 60
+"""In seconds; Atlas says an hour."""
+
 _OK = 200
 _FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
 _PLAIN = re.compile(r"[A-Za-z0-9._~+/=-]+")
@@ -138,7 +141,7 @@ class AtlasTokens:
         if answer.status != _OK:
             raise _refused(answer, account)
         granted = _read(answer)
-        life = timedelta(seconds=granted.expires_in)
+        life = timedelta(seconds=max(0, min(granted.expires_in, _LONGEST_LIFE)))
         return Token(
             text=granted.access_token,
             use_until=self._now() + life - min(MARGIN, life / 2),

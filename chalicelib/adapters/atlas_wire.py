@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import urllib3
 
@@ -45,7 +45,10 @@ class AtlasWire:
     def __init__(self, base_url: str, seconds_left: Callable[[], float]) -> None:
         address = check_base_url(base_url)
         self._prefix = urlsplit(address).path
-        self._pool = urllib3.connection_from_url(address, maxsize=CONNECTIONS, block=True)
+        try:
+            self._pool = urllib3.connection_from_url(address, maxsize=CONNECTIONS, block=True)
+        except urllib3.exceptions.LocationValueError:
+            raise _no_address() from None
         self._seconds_left = seconds_left
         self.latest_date: datetime | None = None
 
@@ -91,12 +94,25 @@ def _no_answer(call: str, broken: urllib3.exceptions.HTTPError) -> TemporaryErro
 
 def check_base_url(base_url: str) -> str:
     """Give the address without its closing slash; ValueError for anything but https (or loopback http)."""
-    parts = urlsplit(base_url)
+    parts = _split(base_url)
     if parts.username or parts.password or parts.query or parts.fragment or not parts.hostname:
         raise ValueError("the base URL of Atlas must be a scheme and a host, nothing secret and no query")
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
         raise ValueError(f"the base URL of Atlas must be https, not {parts.scheme or 'nothing'}: {parts.hostname}")
     return base_url.rstrip("/")
+
+
+def _split(base_url: str) -> SplitResult:
+    try:
+        parts = urlsplit(base_url)
+        _ = parts.port  # an impossible one is only noticed when it is asked for
+    except ValueError:
+        raise _no_address() from None  # the error repeats the address, and with it what is secret in there
+    return parts
+
+
+def _no_address() -> ValueError:
+    return ValueError("the base URL of Atlas is no address: it must be a scheme and a host")
 
 
 def _is_loopback(host: str) -> bool:
@@ -112,6 +128,6 @@ def parse_http_date(text: str) -> datetime | None:
     """Read a date as HTTP headers carry it; None when it is not one."""
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+        return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)

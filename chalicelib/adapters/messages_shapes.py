@@ -9,7 +9,9 @@ from chalicelib.domain.records import Notice
 
 SOURCE = "keyturn"
 SCHEMA_VERSION = "1"
-_SUBJECT = 100
+_LONGEST_SUBJECT = 99
+"""Characters: SNS documents "less than 100"."""
+
 LONGEST_TEXT = 60_000
 """In bytes: SNS takes 256 KB for all shapes of one message together, EventBridge for one event."""
 
@@ -108,12 +110,12 @@ def shorten(text: str) -> str:
 
 
 def subject(text: str) -> str:
-    """What SNS takes as the subject of an email: one line of printable ASCII, at most 100 characters."""
-    apart = unicodedata.normalize("NFKD", " ".join(text.split()).translate(_PLAIN))
+    """What SNS takes as the subject of an email: one line of printable ASCII, shorter than 100 characters."""
+    apart = unicodedata.normalize("NFKD", text.translate(_PLAIN))
     letters = "".join(c for c in apart if not unicodedata.combining(c))
-    printable = "".join(c if " " <= c <= "~" else "?" for c in letters)
-    if len(printable) > _SUBJECT:
-        printable = printable[: _SUBJECT - 3].rstrip() + "..."
+    printable = "".join(c if " " <= c <= "~" else "?" for c in " ".join(letters.split()))
+    if len(printable) > _LONGEST_SUBJECT:
+        printable = printable[: _LONGEST_SUBJECT - 3].rstrip() + "..."
     return printable or "Keyturn"
 
 

@@ -175,7 +175,7 @@ def _parse(secret_id: str, text: str | bytes) -> OrganizationSecret:
         raise PermanentError(
             f"the Atlas secret {secret_id} is malformed: {error}", call=_CALL, code="malformed"
         ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise PermanentError(f"the Atlas secret {secret_id} is not JSON", call=_CALL, code="malformed") from None
     return OrganizationSecret(
         organization=secret.organization,
@@ -188,7 +188,7 @@ def _parse(secret_id: str, text: str | bytes) -> OrganizationSecret:
 def _parse_credentials(what: str, text: str | bytes) -> LegacyCredentials:
     try:
         content = msgspec.json.decode(text, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise PermanentError(f"{what} is no JSON object", call=_CALL, code="malformed") from None
     return LegacyCredentials(
         access_key_id=_only_text(what, content, _ACCESS_KEY_ID),

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from chalicelib.domain.arn import parse_key_id
-from chalicelib.domain.observed import BackupSchedule, Cluster, Encryption, KeyUse, Settings, Snapshot
+from chalicelib.domain.observed import BackupSchedule, Cluster, Encryption, KeyUse, Settings, Snapshot, is_meant
 from chalicelib.domain.records import Key
 
 
@@ -105,12 +105,13 @@ class _Ours:
             self._newest = made
 
     def tally(self, **others: Any) -> Tally:  # noqa: ANN401 - the other figures of a tally
+        no_expiry = self._last_expiry is not None and not is_meant(self._last_expiry)
         return Tally(
             of_this_key=self._count,
-            without_expiry=self._without_expiry,
+            without_expiry=self._without_expiry + no_expiry,
             on_demand=self._on_demand,
-            last_expiry=self._last_expiry,
-            newest=self._newest,
+            last_expiry=None if no_expiry else self._last_expiry,
+            newest=self._newest if self._newest is not None and is_meant(self._newest) else None,
             **others,
         )
 

@@ -251,4 +251,5 @@ def _flat(row: Row, prefix: str = "") -> Iterable[tuple[str, object]]:
 def _plain(value: object) -> str:
     """A cell as it is in the JSON, and that no spreadsheet takes for a formula."""
     text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    begins = text.lstrip()[:1]  # some spreadsheets leave out what is blank before they look
+    return f"'{text}" if begins in {"=", "+", "-", "@"} or text[:1] in {"\t", "\r", "\n"} else text

@@ -226,8 +226,12 @@ class FaultyAtlas(StandIn):
         return Reply(body=good) if spoilt is None else replace(spoilt)
 
 
+def good_answer(place: Place) -> Body:
+    """What Atlas answers to one call of the sweep when all is well."""
+    query = {"pageNum": str(place.page)} | ({"includeDeletedWithRetainedBackups": "true"} if place.retained else {})
+    return _good(Asked(method="GET", path=place.path, query=query, headers={}, body=b""))
+
+
 def spoils(place: Place, kind: str) -> bool:
     """Whether a kind of fault can go wrong with the answer of a call at all."""
-    query = {"pageNum": str(place.page)} | ({"includeDeletedWithRetainedBackups": "true"} if place.retained else {})
-    good = _good(Asked(method="GET", path=place.path, query=query, headers={}, body=b""))
-    return KINDS[kind](good) is not None
+    return KINDS[kind](good_answer(place)) is not None
