@@ -1,4 +1,7 @@
-"""The operators' door: routes in, verbs called, answers and problems out. It has no power over Atlas or KMS."""
+"""The operators' door: routes in, verbs called, answers and problems out. It has no power over Atlas or KMS.
+
+A view loads its verb when it is called: every function starts through here, and most of them need none of these.
+"""
 
 import json
 import logging
@@ -35,24 +38,9 @@ from chalicelib.api_bodies import (
 )
 from chalicelib.api_door import Shape, answered, door
 from chalicelib.api_problems import Kind, NotTaken, problem, request_id, sign_out, unwell
-from chalicelib.domain.arn import aws_region
 from chalicelib.domain.authorization import Role
-from chalicelib.domain.evidence_page import to_csv, to_html
-from chalicelib.domain.opening import RotationRequest
 from chalicelib.domain.refusals import No, Refusal
-from chalicelib.domain.webhook import Verdict
-from chalicelib.usecases import show
-from chalicelib.usecases.collect_evidence import collect_evidence, summarize_fleet
 from chalicelib.usecases.ports import OutsideError
-from chalicelib.usecases.rehearse import rehearse_fleet, rehearse_project
-from chalicelib.usecases.request_deletion import approve_deletion, attest, call_off_deletion, request_deletion
-from chalicelib.usecases.request_rotation import (
-    cancel_rotation,
-    preview_rotation,
-    request_rotation,
-    roll_back_rotation,
-)
-from chalicelib.usecases.steer import acknowledge, change_defaults, change_policy
 
 __all__ = ["routes"]
 
@@ -74,25 +62,33 @@ def health() -> Shape:
 @door("GET", "/v1/watch", gives=api_shapes.Watch, role=Role.VIEWER)
 def get_watch() -> Shape:
     """What Keyturn found out about itself: what piles up, what expires, what it may not look at."""
-    return show.show_watch(wiring.outside())
+    from chalicelib.usecases.show import show_watch
+
+    return show_watch(wiring.outside())
 
 
 @door("GET", "/v1/activity", gives=api_shapes.Activity, role=Role.VIEWER, asks=("cursor", "limit"))
 def list_activity() -> Shape:
     """What happened in the whole fleet, page by page, newest first: the audit trail as one list."""
-    return show.show_activity(wiring.outside(), *page())
+    from chalicelib.usecases.show import show_activity
+
+    return show_activity(wiring.outside(), *page())
 
 
 @door("GET", "/v1/projects", gives=api_shapes.Projects, role=Role.VIEWER, asks=("cursor", "limit"))
 def list_projects() -> Shape:
     """The fleet, page by page."""
-    return show.show_projects(wiring.outside(), *page())
+    from chalicelib.usecases.show import show_projects
+
+    return show_projects(wiring.outside(), *page())
 
 
 @door("GET", "/v1/projects/{project_id}", gives=api_shapes.Project, role=Role.VIEWER)
 def get_project(project_id: str) -> Response:
     """One project; ETag names its version."""
-    version, shown = show.show_project_version(wiring.outside(), project_id)
+    from chalicelib.usecases.show import show_project_version
+
+    version, shown = show_project_version(wiring.outside(), project_id)
     return answered(shown, ETag=f'"{version}"')
 
 
@@ -106,6 +102,8 @@ def get_project(project_id: str) -> Response:
 )
 def patch_policy(project_id: str, body: PolicyBody) -> Response:
     """Change a project's policy, with If-Match only the version that was read."""
+    from chalicelib.usecases.steer import change_policy
+
     change_policy(
         wiring.outside(),
         project_id,
@@ -120,13 +118,17 @@ def patch_policy(project_id: str, body: PolicyBody) -> Response:
 @door("GET", "/v1/policy", gives=api_shapes.Fleet, role=Role.VIEWER)
 def get_defaults() -> Response:
     """What holds for every project that wishes nothing else; ETag names its version."""
-    version, shown = show.show_fleet_version(wiring.outside())
+    from chalicelib.usecases.show import show_fleet_version
+
+    version, shown = show_fleet_version(wiring.outside())
     return answered(shown, ETag=f'"{version}"')
 
 
 @door("PATCH", "/v1/policy", gives=api_shapes.Fleet, role=Role.OPERATOR, takes=DefaultsBody, asks=("if-match",))
 def patch_defaults(body: DefaultsBody) -> Response:
     """Change the fleet's policy; each project takes it up at its next daily look."""
+    from chalicelib.usecases.steer import change_defaults
+
     change_defaults(wiring.outside(), body.changed(), who=caller(), if_version=_versions())
     return get_defaults()
 
@@ -139,12 +141,16 @@ def _versions() -> frozenset[str] | None:
 @door("GET", "/v1/rehearsal", gives=api_shapes.Rehearsals, role=Role.VIEWER, asks=("days", "cursor", "limit"))
 def list_rehearsals() -> Shape:
     """What the days ahead bring the fleet, page by page."""
+    from chalicelib.usecases.rehearse import rehearse_fleet
+
     return rehearse_fleet(wiring.outside(), *page(), days=_days_ahead())
 
 
 @door("GET", "/v1/projects/{project_id}/rehearsal", gives=api_shapes.Rehearsal, role=Role.VIEWER, asks=("days",))
 def get_rehearsal(project_id: str) -> Shape:
     """What the days ahead bring one project: reminders, rotations, keys and their cost. It changes nothing."""
+    from chalicelib.usecases.rehearse import rehearse_project
+
     return rehearse_project(wiring.outside(), project_id, days=_days_ahead())
 
 
@@ -161,6 +167,8 @@ def _days_ahead() -> int:
 )
 def post_acknowledgement(project_id: str, body: AcknowledgementBody) -> Response:
     """Be quiet about a project until a date."""
+    from chalicelib.usecases.steer import acknowledge
+
     until = in_utc("until", body.until)
     acknowledge(wiring.outside(), project_id, until=until, comment=body.comment, who=caller())
     return get_project(project_id)
@@ -187,6 +195,11 @@ def post_threshold(project_id: str) -> Shape:
 )
 def post_rotation(project_id: str, body: RotationBody) -> Shape | Response:
     """Request a rotation, or with `dry_run` only its checks."""
+    from chalicelib.domain.arn import aws_region
+    from chalicelib.domain.opening import RotationRequest
+    from chalicelib.usecases.request_rotation import preview_rotation, request_rotation
+    from chalicelib.usecases.show import rotation_shape
+
     request = RotationRequest(
         requested_by=caller(),
         idempotency_key=header("idempotency-key"),
@@ -201,7 +214,7 @@ def post_rotation(project_id: str, body: RotationBody) -> Shape | Response:
     if body.dry_run:
         checks = preview_rotation(wiring.outside(), project_id, request)
         return answered({"dry_run": True, "checks": msgspec.to_builtins(checks)})
-    return show.rotation_shape(request_rotation(wiring.outside(), project_id, request))
+    return rotation_shape(request_rotation(wiring.outside(), project_id, request))
 
 
 @door(
@@ -213,13 +226,17 @@ def post_rotation(project_id: str, body: RotationBody) -> Shape | Response:
 )
 def list_rotations(project_id: str) -> Shape:
     """A project's rotations, page by page, the latest request first."""
-    return show.show_rotations(wiring.outside(), project_id, *page())
+    from chalicelib.usecases.show import show_rotations
+
+    return show_rotations(wiring.outside(), project_id, *page())
 
 
 @door("GET", "/v1/projects/{project_id}/rotations/{rotation_id}", gives=api_shapes.RotationInFull, role=Role.VIEWER)
 def get_rotation(project_id: str, rotation_id: str) -> Shape:
     """One rotation."""
-    return show.show_rotation(wiring.outside(), project_id, rotation_id)
+    from chalicelib.usecases.show import show_rotation
+
+    return show_rotation(wiring.outside(), project_id, rotation_id)
 
 
 @door(
@@ -231,7 +248,10 @@ def get_rotation(project_id: str, rotation_id: str) -> Shape:
 )
 def post_cancel(project_id: str, rotation_id: str) -> Shape:
     """Give a rotation up before the settings are changed."""
-    return show.rotation_shape(cancel_rotation(wiring.outside(), project_id, rotation_id, who=caller()))
+    from chalicelib.usecases.request_rotation import cancel_rotation
+    from chalicelib.usecases.show import rotation_shape
+
+    return rotation_shape(cancel_rotation(wiring.outside(), project_id, rotation_id, who=caller()))
 
 
 @door(
@@ -243,13 +263,18 @@ def post_cancel(project_id: str, rotation_id: str) -> Shape:
 )
 def post_rollback(project_id: str, rotation_id: str) -> Shape:
     """Go back to the old key, while it is kept."""
-    return show.rotation_shape(roll_back_rotation(wiring.outside(), project_id, rotation_id, who=caller()))
+    from chalicelib.usecases.request_rotation import roll_back_rotation
+    from chalicelib.usecases.show import rotation_shape
+
+    return rotation_shape(roll_back_rotation(wiring.outside(), project_id, rotation_id, who=caller()))
 
 
 @door("GET", "/v1/keys", gives=api_shapes.Keys, role=Role.VIEWER, asks=("cursor", "limit"))
 def list_keys() -> Shape:
     """All keys, page by page."""
-    return show.show_keys(wiring.outside(), *page())
+    from chalicelib.usecases.show import show_keys
+
+    return show_keys(wiring.outside(), *page())
 
 
 @door(
@@ -261,7 +286,9 @@ def list_keys() -> Shape:
 )
 def get_key(key_id: str) -> Shape:
     """One key: who needs it, until when, and the proof when nobody does."""
-    return show.show_key(
+    from chalicelib.usecases.show import show_key
+
+    return show_key(
         wiring.outside(),
         key_id,
         account=query("account"),
@@ -280,6 +307,9 @@ def get_key(key_id: str) -> Shape:
 )
 def post_attestation(key_id: str, body: AttestationBody) -> Shape:
     """A person vouches for what no API can show."""
+    from chalicelib.usecases.request_deletion import attest
+    from chalicelib.usecases.show import key_shape
+
     key = attest(
         wiring.outside(),
         key_id,
@@ -288,7 +318,7 @@ def post_attestation(key_id: str, body: AttestationBody) -> Shape:
         who=caller(),
         statement=body.statement,
     )
-    return show.key_shape(key)
+    return key_shape(key)
 
 
 @door(
@@ -302,6 +332,9 @@ def post_attestation(key_id: str, body: AttestationBody) -> Shape:
 )
 def post_deletion(key_id: str, body: DeletionBody) -> Shape:
     """Request a key's deletion, bound to its present proof."""
+    from chalicelib.usecases.request_deletion import request_deletion
+    from chalicelib.usecases.show import deletion_shape
+
     deletion = request_deletion(
         wiring.outside(),
         key_id,
@@ -310,13 +343,15 @@ def post_deletion(key_id: str, body: DeletionBody) -> Shape:
         requester=caller(),
         reason=body.reason,
     )
-    return show.deletion_shape(deletion)
+    return deletion_shape(deletion)
 
 
 @door("GET", "/v1/deletions/{deletion_id}", gives=api_shapes.Deletion, role=Role.VIEWER)
 def get_deletion(deletion_id: str) -> Shape:
     """One request to delete a key."""
-    return show.show_deletion(wiring.outside(), deletion_id)
+    from chalicelib.usecases.show import show_deletion
+
+    return show_deletion(wiring.outside(), deletion_id)
 
 
 @door(
@@ -328,8 +363,11 @@ def get_deletion(deletion_id: str) -> Shape:
 )
 def post_approval(deletion_id: str, body: ApprovalBody) -> Shape:
     """Another person approves a deletion by its proof's digest."""
+    from chalicelib.usecases.request_deletion import approve_deletion
+    from chalicelib.usecases.show import deletion_shape
+
     deletion = approve_deletion(wiring.outside(), deletion_id, digest=body.digest, approver=caller())
-    return show.deletion_shape(deletion)
+    return deletion_shape(deletion)
 
 
 @door(
@@ -341,7 +379,10 @@ def post_approval(deletion_id: str, body: ApprovalBody) -> Shape:
 )
 def delete_deletion(deletion_id: str) -> Shape:
     """Call a deletion off; a key in quarantine comes back at the next look."""
-    return show.deletion_shape(call_off_deletion(wiring.outside(), deletion_id, who=caller()))
+    from chalicelib.usecases.request_deletion import call_off_deletion
+    from chalicelib.usecases.show import deletion_shape
+
+    return deletion_shape(call_off_deletion(wiring.outside(), deletion_id, who=caller()))
 
 
 @door(
@@ -353,6 +394,8 @@ def delete_deletion(deletion_id: str) -> Shape:
 )
 def list_evidence() -> Shape:
     """What the evidence of every project comes to, page by page."""
+    from chalicelib.usecases.collect_evidence import summarize_fleet
+
     cursor, limit = page()
     begin, end = moment("from"), moment("to")
     return summarize_fleet(wiring.outside(), cursor, min(limit, MOST_PACKS), begin=begin, end=end)
@@ -367,25 +410,28 @@ def list_evidence() -> Shape:
 )
 def get_evidence(project_id: str) -> Response:
     """The evidence pack of a project and period, as JSON, CSV or HTML."""
-    form = query("format")
-    form = "json" if form is None else form
-    if form not in _FORMS:
-        raise Refusal(No.INVALID, f"`format` must be one of {', '.join(_FORMS)}")
+    from chalicelib.domain.evidence_page import to_csv, to_html
+    from chalicelib.usecases.collect_evidence import collect_evidence
+
+    forms: dict[str, tuple[str, Callable[[Shape], str]]] = {
+        "json": ("application/json", json.dumps),
+        "csv": ("text/csv; charset=utf-8", to_csv),
+        "html": ("text/html; charset=utf-8", to_html),
+    }
+    asked = query("format")
+    form = "json" if asked is None else asked
+    if form not in forms:
+        raise Refusal(No.INVALID, f"`format` must be one of {', '.join(forms)}")
     pack = collect_evidence(wiring.outside(), project_id, begin=moment("from"), end=moment("to"))
-    content_type, write = _FORMS[form]
+    content_type, write = forms[form]
     return Response(write(pack), {"Content-Type": content_type}, int(HTTPStatus.OK))
-
-
-_FORMS: dict[str, tuple[str, Callable[[Shape], str]]] = {
-    "json": ("application/json", json.dumps),
-    "csv": ("text/csv; charset=utf-8", to_csv),
-    "html": ("text/html; charset=utf-8", to_html),
-}
 
 
 @routes.route("/v1/webhooks/atlas", methods=["POST"])
 def post_webhook() -> Response:
     """Atlas tells of an alert: authorized by its signature alone, good for no more than a look."""
+    from chalicelib.domain.webhook import Verdict
+
     signature = request_now().headers.get("x-mms-signature") or ""
     try:
         raw = raw_body()

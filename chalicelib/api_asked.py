@@ -9,7 +9,7 @@ from chalice.app import Blueprint, Request
 
 from chalicelib.api_problems import Kind, NotTaken
 from chalicelib.domain.arn import principal
-from chalicelib.domain.observed import YEARS, is_meant
+from chalicelib.domain.moments import YEARS, is_meant
 from chalicelib.domain.refusals import No, Refusal
 
 LARGEST_BODY = 64 * 1024

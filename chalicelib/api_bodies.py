@@ -6,8 +6,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from chalicelib.domain.policies import FIELDS
-from chalicelib.domain.records import GuardMode, Mode, Strategy
+from chalicelib.domain.vocabulary import GuardMode, Mode, Strategy
 
 Days = Annotated[int, Meta(ge=1, le=3650)]
 Rung = Annotated[int, Meta(ge=-3650, le=3650)]
@@ -15,7 +14,6 @@ RotatedByKms = Annotated[int, Meta(ge=90, le=2560)]
 Region = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
 Text = Annotated[str, Meta(max_length=1000)]
 Secret = Annotated[str, Meta(pattern=r"^keyturn/[A-Za-z0-9/_+=.@-]{1,500}$")]
-Wish = Annotated[str, Meta(pattern=f"^({'|'.join(FIELDS)})$")]
 RoleArn = Annotated[str, Meta(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$", max_length=2048)]
 
 
@@ -96,6 +94,9 @@ class DefaultsBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         wishes = DefaultsBody.__struct_fields__
         named = {name: getattr(self, name) for name in wishes if getattr(self, name) is not UNSET}
         return {name: tuple(value) if isinstance(value, list) else value for name, value in named.items()}
+
+
+Wish = Annotated[str, Meta(pattern=f"^({'|'.join(DefaultsBody.__struct_fields__)})$")]
 
 
 class PolicyBody(DefaultsBody, forbid_unknown_fields=True, kw_only=True):

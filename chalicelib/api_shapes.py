@@ -4,8 +4,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from msgspec import Meta
 
-from chalicelib.domain.activity import About
-from chalicelib.domain.records import DeletionState, GuardMode, KeyState, Mode, RotationState, Strategy
+from chalicelib.domain.vocabulary import About, DeletionState, GuardMode, KeyState, Mode, RotationState, Strategy
 
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"}, description="UTC, to the second.")]
 Arn = Annotated[str, Meta(description="The full ARN of a KMS key.")]

@@ -3,7 +3,7 @@
 from typing import Literal, TypedDict
 
 from chalicelib.api_shapes import Arn, Check, Cursor, Error, NotCovered, Time
-from chalicelib.domain.records import DeletionState, KeyState, Mode, RotationState, Strategy
+from chalicelib.domain.vocabulary import DeletionState, KeyState, Mode, RotationState, Strategy
 
 Period = TypedDict("Period", {"from": Time | None, "to": Time | None})
 """From when to when; no beginning is the beginning of everything."""

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from chalicelib.adapters.messages_shapes import SCHEMA_VERSION, SOURCE, Detail  # noqa: E402 - the path must be set first
-from chalicelib.domain.records import NoticeKind  # noqa: E402 - as above
+from chalicelib.domain.vocabulary import NoticeKind  # noqa: E402 - as above
 
 PAGE = ROOT / "docs" / "events.md"
 SCHEMA = ROOT / "docs" / "event.schema.json"

@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from chalicelib.domain import approval, rotation  # noqa: E402 - the path must be set first
-from chalicelib.domain.records import DeletionState, RotationState  # noqa: E402 - as above
+from chalicelib.domain.vocabulary import DeletionState, RotationState  # noqa: E402 - as above
 
 STATES = ROOT / "docs" / "states.md"
 

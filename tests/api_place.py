@@ -10,7 +10,8 @@ from api_contract import Contract, filled
 
 from chalicelib.adapters.tracker import DynamoTracker
 from chalicelib.domain.arn import parse_key_arn
-from chalicelib.domain.records import Change, Key, KeyState, Proof
+from chalicelib.domain.records import Change, Key, Proof
+from chalicelib.domain.vocabulary import KeyState
 from sandbox.world import WEBHOOK_SECRET
 
 CONTRACT = Contract()

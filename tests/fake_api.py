@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 from werkzeug.wrappers import Request, Response
 
 from chalicelib.domain.arn import KeyArn
-from chalicelib.domain.records import Deletion, DeletionState, Key, KeyState, Project, Rotation, RotationState, Strategy
+from chalicelib.domain.records import Deletion, Key, Project, Rotation
+from chalicelib.domain.vocabulary import DeletionState, KeyState, RotationState, Strategy
 from chalicelib.usecases import show
 from cli.__main__ import app
 from cli.desk import Surroundings

@@ -1,7 +1,8 @@
 """Messages in memory: what was published and who was woken, in order."""
 
 from chalicelib.domain.arn import KeyArn
-from chalicelib.domain.records import Channel, Notice
+from chalicelib.domain.records import Notice
+from chalicelib.domain.vocabulary import Channel
 from chalicelib.usecases.ports import OutsideError
 
 _LONGEST_DELAY = 900

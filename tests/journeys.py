@@ -23,8 +23,8 @@ from simple_world import (
 
 from chalicelib.domain.arn import KeyArn, parse_key_arn
 from chalicelib.domain.observed import KeyStatus
-from chalicelib.domain.records import KeyState, NoticeKind, RotationState, Strategy
 from chalicelib.domain.refusals import Refusal
+from chalicelib.domain.vocabulary import KeyState, NoticeKind, RotationState, Strategy
 from chalicelib.usecases.ports import Conflict, Due, Outside
 from chalicelib.usecases.relay import send_all_due
 from chalicelib.usecases.retire import advance_deletion

@@ -25,7 +25,8 @@ from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.observed import AtlasProject
 from chalicelib.domain.opening import RotationRequest
 from chalicelib.domain.policies import FIELDS
-from chalicelib.domain.records import Change, Key, KeyState, Project, Rotation
+from chalicelib.domain.records import Change, Key, Project, Rotation
+from chalicelib.domain.vocabulary import KeyState
 from chalicelib.usecases.ports import Due, Outside, PermanentError, TemporaryError
 from chalicelib.usecases.request_rotation import cancel_rotation, request_rotation, roll_back_rotation
 from chalicelib.usecases.retire import advance_deletions

@@ -21,7 +21,8 @@ from simple_world import (
 
 from chalicelib.domain.acknowledgement import is_worth_asking
 from chalicelib.domain.policies import NO_WISHES
-from chalicelib.domain.records import Mode, NoticeKind, Policy, Strategy
+from chalicelib.domain.records import Policy
+from chalicelib.domain.vocabulary import Mode, NoticeKind, Strategy
 from chalicelib.usecases.acknowledging import follow_alerts
 from chalicelib.usecases.discover import discover_all
 from chalicelib.usecases.looking import discover_project

@@ -2,8 +2,9 @@
 
 import pytest
 
-from chalicelib.domain.activity import ALERT, About, about
+from chalicelib.domain.activity import ALERT, about
 from chalicelib.domain.policies import FLEET
+from chalicelib.domain.vocabulary import About
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import pytest
 
 from chalicelib.domain.alarm import INVALID_TEXT, KEY_INVALID, probe
 from chalicelib.domain.observed import Settings
-from chalicelib.domain.records import NoticeKind, Project
+from chalicelib.domain.records import Project
+from chalicelib.domain.vocabulary import NoticeKind
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 PROJECT = Project(project_id="p1", name="Shop", organization="o1", seen_at=NOW, valid=True, drift=("grant_removed",))

@@ -9,20 +9,8 @@ import pytest
 from chalicelib import wiring
 from chalicelib.adapters.tracker import DynamoTracker
 from chalicelib.domain.arn import KeyArn
-from chalicelib.domain.records import (
-    AuditEntry,
-    Change,
-    ClusterTally,
-    Harm,
-    Key,
-    KeyState,
-    Project,
-    Proof,
-    Reason,
-    Rotation,
-    RotationState,
-    Strategy,
-)
+from chalicelib.domain.records import AuditEntry, Change, ClusterTally, Harm, Key, Project, Proof, Reason, Rotation
+from chalicelib.domain.vocabulary import KeyState, RotationState, Strategy
 
 NOW = datetime(2027, 3, 1, 9, 30, tzinfo=UTC)
 CURRENT = KeyArn(account="123456789012", region="us-east-1", key_id="11111111-2222-3333-4444-555555555555")

@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 
 from chalicelib.domain.preflight import CHECKS
-from chalicelib.domain.records import Strategy
+from chalicelib.domain.vocabulary import Strategy
 from sandbox.cast import stage
 
 KNOWN = ["covered", "nothing_open", "strategy", "wanted_key"]

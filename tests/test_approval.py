@@ -21,10 +21,11 @@ from chalicelib.domain.approval import (
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.evidence import Evidence, ProjectEvidence
 from chalicelib.domain.observed import KeyStatus, Settings
-from chalicelib.domain.records import Deletion, DeletionState, Key, KeyState, Policy, Project, Reason
+from chalicelib.domain.records import Deletion, Key, Policy, Project, Reason
 from chalicelib.domain.refusals import No, Refusal
 from chalicelib.domain.retirement import Look, Step, atlas_is_unwell, decide, next_look, quarantine_ends
 from chalicelib.domain.transition import IllegalTransition
+from chalicelib.domain.vocabulary import DeletionState, KeyState
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

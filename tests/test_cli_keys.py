@@ -6,7 +6,8 @@ import pytest
 from fake_api import DIGEST, NOW, OLD, PROJECT, deletion, in_days, key, open_api, page
 from rich.console import Console
 
-from chalicelib.domain.records import ClusterTally, DeletionState, Harm, KeyState, Reason
+from chalicelib.domain.records import ClusterTally, Harm, Reason
+from chalicelib.domain.vocabulary import DeletionState, KeyState
 from cli.pictures import Bar
 
 KEY = f"GET /v1/keys/{OLD.key_id}"

@@ -7,8 +7,9 @@ import pytest
 from fake_api import NEW, NOW, OLD, PROJECT, open_api, page, project, rotation
 from simple_world import a_world
 
-from chalicelib.domain.records import Check, Policy, Problem, Strategy
-from chalicelib.domain.records import RotationState as State
+from chalicelib.domain.records import Check, Policy, Problem
+from chalicelib.domain.vocabulary import RotationState as State
+from chalicelib.domain.vocabulary import Strategy
 from chalicelib.usecases import show
 
 ROTATIONS = f"/v1/projects/{PROJECT}/rotations"

@@ -13,8 +13,8 @@ import pytest
 from fake_api import NEW, NOW, PROJECT, SECRET, open_api, page, project, rotation
 
 from chalicelib import settings
-from chalicelib.domain.records import GuardMode, Mode, Strategy
-from chalicelib.domain.records import RotationState as State
+from chalicelib.domain.vocabulary import GuardMode, Mode, Strategy
+from chalicelib.domain.vocabulary import RotationState as State
 from cli import VERSION, arguments
 from cli.drawing.rotations import TERMINAL
 from cli.front import ORDER, app

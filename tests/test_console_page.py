@@ -11,7 +11,8 @@ from fake_api import DIGEST, NOW, OLD, PROJECT, SECRET, deletion, in_days, key, 
 from fake_tracker import FakeTracker
 
 from chalicelib.domain.policies import FIELDS
-from chalicelib.domain.records import DeletionState, GuardMode, Harm, Mode, Policy, RotationState
+from chalicelib.domain.records import Harm, Policy
+from chalicelib.domain.vocabulary import DeletionState, GuardMode, Mode, RotationState
 from chalicelib.domain.wording_policy import policy_told
 from chalicelib.usecases.show import show_fleet_version
 from cli.client import Client

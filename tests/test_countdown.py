@@ -7,7 +7,8 @@ import pytest
 
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.countdown import dollars_per_month, free_at, free_at_with, held_longest_by, used_since
-from chalicelib.domain.records import ClusterTally, Key, KeyState, Reason
+from chalicelib.domain.records import ClusterTally, Key, Reason
+from chalicelib.domain.vocabulary import KeyState
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -36,7 +36,7 @@ from chalicelib.domain.approval import (
 )
 from chalicelib.domain.evidence import Evidence, ProjectEvidence
 from chalicelib.domain.observed import KeyStatus, Settings
-from chalicelib.domain.records import DeletionState, KeyState, Policy, Reason
+from chalicelib.domain.records import Policy, Reason
 from chalicelib.domain.refusals import No, Refusal
 from chalicelib.domain.retirement import (
     FRESH,
@@ -49,6 +49,7 @@ from chalicelib.domain.retirement import (
     next_look,
 )
 from chalicelib.domain.transition import IllegalTransition
+from chalicelib.domain.vocabulary import DeletionState, KeyState
 
 HOUR, SECOND = timedelta(hours=1), timedelta(seconds=1)
 NOT_OURS = "Keyturn did not create it, and not every project has delete_foreign_keys in its policy"

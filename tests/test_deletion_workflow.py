@@ -10,19 +10,9 @@ import pytest
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.evidence import ClusterEvidence, Evidence, ProjectEvidence, Tally, Unread
 from chalicelib.domain.observed import Cluster, Encryption, KeyDescription, KeyStatus, Settings
-from chalicelib.domain.records import (
-    Deletion,
-    DeletionState,
-    GuardMode,
-    Key,
-    KeyState,
-    NoticeKind,
-    Policy,
-    Project,
-    Proof,
-    Reason,
-)
+from chalicelib.domain.records import Deletion, Key, Policy, Project, Proof, Reason
 from chalicelib.domain.refusals import No, Refusal
+from chalicelib.domain.vocabulary import DeletionState, GuardMode, KeyState, NoticeKind
 from chalicelib.usecases.guard import guard_key
 from chalicelib.usecases.ports import Conflict, Outside, PermanentError, TemporaryError
 from chalicelib.usecases.request_deletion import approve_deletion, attest, call_off_deletion, request_deletion

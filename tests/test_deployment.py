@@ -8,8 +8,9 @@ import pytest
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.deployment import SOAK, banner, encrypted, judge_deployment, was_undone
 from chalicelib.domain.observed import Cluster, Encryption, Settings
-from chalicelib.domain.records import Rotation, RotationState, Strategy
+from chalicelib.domain.records import Rotation
 from chalicelib.domain.swap import SETTLES_WITHIN
+from chalicelib.domain.vocabulary import RotationState, Strategy
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 OLD = KeyArn(account="111122223333", region="eu-west-1", key_id="11111111-1111-1111-1111-111111111111")

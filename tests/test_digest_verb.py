@@ -9,7 +9,8 @@ from simple_world import DAY, HOUR, MINUTE, START, Killed, a_world
 
 from chalicelib.domain.digest import MOST_LINES
 from chalicelib.domain.policies import FIELDS
-from chalicelib.domain.records import NoticeKind, Policy
+from chalicelib.domain.records import Policy
+from chalicelib.domain.vocabulary import NoticeKind
 from chalicelib.usecases.digest import send_digests
 from chalicelib.usecases.ports import Conflict, Due, PermanentError, TemporaryError
 from chalicelib.usecases.remind import remind_all

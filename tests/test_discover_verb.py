@@ -9,8 +9,9 @@ from simple_world import DAY, HOUR, START, World, a_policy_for, a_world, found, 
 from chalicelib.domain.key_policy import ATLAS_ACTIONS
 from chalicelib.domain.observed import Encryption, KeyStatus, Settings
 from chalicelib.domain.policies import NO_WISHES
-from chalicelib.domain.records import Change, KeyState, NoticeKind, Strategy
+from chalicelib.domain.records import Change
 from chalicelib.domain.rumours import EVENTS
+from chalicelib.domain.vocabulary import KeyState, NoticeKind, Strategy
 from chalicelib.usecases.discover import discover_all, discover_project
 from chalicelib.usecases.ports import Conflict, PermanentError, TemporaryError
 

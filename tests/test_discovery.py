@@ -10,7 +10,8 @@ from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.coverage import Coverage
 from chalicelib.domain.discovery import Seen, changes, locate
 from chalicelib.domain.observed import AtlasProject, Encryption, KeyDescription, KeyRotations, KeyStatus, Settings
-from chalicelib.domain.records import Key, KeyState, Policy, Project, Uncovered
+from chalicelib.domain.records import Key, Policy, Project, Uncovered
+from chalicelib.domain.vocabulary import KeyState
 
 DAY = timedelta(days=1)
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)

@@ -13,8 +13,8 @@ from botocore import xform_name
 from app import app as hall
 from chalicelib.domain.approval import DEFAULT_QUARANTINE_DAYS
 from chalicelib.domain.countdown import DOLLARS_PER_KEY_MONTH
-from chalicelib.domain.records import NoticeKind
 from chalicelib.domain.retention import MARGIN
+from chalicelib.domain.vocabulary import NoticeKind
 from chalicelib.settings import DEFAULTS
 from cli.__main__ import app as keyturn
 from sandbox.template import read_template

@@ -23,17 +23,14 @@ from chalicelib.domain.records import (
     Check,
     ClusterTally,
     Deletion,
-    DeletionState,
     Key,
-    KeyState,
     Policy,
     Problem,
     Project,
     Proof,
     Rotation,
-    RotationState,
-    Strategy,
 )
+from chalicelib.domain.vocabulary import DeletionState, KeyState, RotationState, Strategy
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -19,7 +19,8 @@ from simple_world import DAY, HOUR, START, a_world, old_key
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.evidence import Jobs
 from chalicelib.domain.observed import BackupSchedule, Encryption
-from chalicelib.domain.records import KeyState, Policy, Project
+from chalicelib.domain.records import Policy, Project
+from chalicelib.domain.vocabulary import KeyState
 from chalicelib.usecases.gathering import gather_evidence
 from chalicelib.usecases.ports import NotFound, PermanentError, TemporaryError
 

@@ -18,7 +18,8 @@ from chalicelib.domain.guarding import (
     unseen_call,
 )
 from chalicelib.domain.observed import KeyDescription, KeyStatus
-from chalicelib.domain.records import Deletion, DeletionState, GuardMode, Harm, Key, KeyState, Policy, Project, Reason
+from chalicelib.domain.records import Deletion, Harm, Key, Policy, Project, Reason
+from chalicelib.domain.vocabulary import DeletionState, GuardMode, KeyState
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 ARN = KeyArn(account="111122223333", region="eu-west-1", key_id="12345678-1234-1234-1234-123456789abc")

@@ -5,7 +5,8 @@ import pytest
 
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.key_life import be_replaced, be_wanted, take_up
-from chalicelib.domain.records import Key, KeyState, Reason
+from chalicelib.domain.records import Key, Reason
+from chalicelib.domain.vocabulary import KeyState
 
 THEN = datetime(2027, 3, 1, tzinfo=UTC)
 NOW = THEN + timedelta(days=90)

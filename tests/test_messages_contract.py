@@ -13,7 +13,8 @@ from jsonschema import Draft202012Validator
 from chalicelib.adapters.messages import Addresses, AwsMessages, DeadLetters
 from chalicelib.adapters.messages_shapes import detail, message, subject
 from chalicelib.domain.arn import KeyArn
-from chalicelib.domain.records import Channel, Notice, NoticeKind
+from chalicelib.domain.records import Notice
+from chalicelib.domain.vocabulary import Channel, NoticeKind
 from chalicelib.usecases.ports import PermanentError, TemporaryError
 
 ROOT = Path(__file__).parent.parent

@@ -15,8 +15,9 @@ from chalicelib.domain.opening import (
     request_checks,
     rotation_id,
 )
-from chalicelib.domain.records import NoticeKind, Policy, Project, RotationState, Strategy
+from chalicelib.domain.records import Policy, Project
 from chalicelib.domain.refusals import No, Refusal
+from chalicelib.domain.vocabulary import NoticeKind, RotationState, Strategy
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -9,7 +9,8 @@ from simple_world import DAY, START, a_rotation, a_world, found, old_key
 from chalicelib.domain.observed import Settings
 from chalicelib.domain.outlook import outlook
 from chalicelib.domain.policies import NO_WISHES
-from chalicelib.domain.records import Mode, NoticeKind, Policy
+from chalicelib.domain.records import Policy
+from chalicelib.domain.vocabulary import Mode, NoticeKind
 from chalicelib.usecases.discover import discover_all
 from chalicelib.usecases.looking import discover_project
 

@@ -7,15 +7,8 @@ from fake_atlas import PROJECT
 from simple_world import DAY, REGION, START, a_world, old_key
 
 from chalicelib.domain.observed import KeyStatus
-from chalicelib.domain.records import (
-    Deletion,
-    DeletionState,
-    GuardMode,
-    KeyState,
-    NoticeKind,
-    Policy,
-    Reason,
-)
+from chalicelib.domain.records import Deletion, Policy, Reason
+from chalicelib.domain.vocabulary import DeletionState, GuardMode, KeyState, NoticeKind
 from chalicelib.usecases.patrol import patrol_keys
 from chalicelib.usecases.ports import NotFound, PermanentError, TemporaryError
 

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from simple_world import ANNA, DAY, START, a_world
 
 from chalicelib.domain.policies import FIELDS, FLEET, NO_WISHES, steer, take_up_defaults
-from chalicelib.domain.records import Mode, Policy, Project
+from chalicelib.domain.records import Policy, Project
 from chalicelib.domain.refusals import No, Refusal
 from chalicelib.domain.reminders import due_at
+from chalicelib.domain.vocabulary import Mode
 from chalicelib.usecases.collect_evidence import collect_evidence
 from chalicelib.usecases.discover import discover_all
 from chalicelib.usecases.steer import change_defaults, change_policy

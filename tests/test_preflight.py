@@ -20,8 +20,9 @@ from chalicelib.domain.observed import (
     Settings,
 )
 from chalicelib.domain.preflight import CHECKS, PreflightFacts, problem_of, run_checks
-from chalicelib.domain.records import Check, Rotation, RotationState, Strategy
+from chalicelib.domain.records import Check, Rotation
 from chalicelib.domain.regions import REGIONS
+from chalicelib.domain.vocabulary import RotationState, Strategy
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 OLD = KeyArn(account="111122223333", region="eu-west-1", key_id="11111111-1111-1111-1111-111111111111")

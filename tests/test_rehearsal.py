@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simple_world import DAY, HOUR, START, a_world, old_key
 
-from chalicelib.domain.records import Key, KeyState, Mode, NoticeKind, Policy, Reason, Strategy
+from chalicelib.domain.records import Key, Policy, Reason
 from chalicelib.domain.rehearsal import keeps_for, rehearse
 from chalicelib.domain.reminders import wind
+from chalicelib.domain.vocabulary import KeyState, Mode, NoticeKind, Strategy
 from chalicelib.usecases.digest import send_digests
 from chalicelib.usecases.rehearse import rehearse_fleet, rehearse_project
 from chalicelib.usecases.remind import remind_all

@@ -6,7 +6,8 @@ import pytest
 from fake_atlas import PROJECT
 from simple_world import ANNA, DAY, HOUR, START, Rotating, a_world
 
-from chalicelib.domain.records import Change, Mode, NoticeKind, Policy, Strategy
+from chalicelib.domain.records import Change, Policy
+from chalicelib.domain.vocabulary import Mode, NoticeKind, Strategy
 from chalicelib.usecases.ports import Conflict, Due
 from chalicelib.usecases.remind import BY_POLICY, remind, remind_all
 from chalicelib.usecases.steer import acknowledge, change_policy

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.arn import KeyArn
-from chalicelib.domain.records import Mode, Policy, Project
+from chalicelib.domain.records import Policy, Project
 from chalicelib.domain.reminders import (
     cycle_start,
     due_at,
@@ -18,6 +18,7 @@ from chalicelib.domain.reminders import (
     rungs_owed,
     rungs_passed,
 )
+from chalicelib.domain.vocabulary import Mode
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)

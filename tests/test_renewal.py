@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.observed import ON_DEMAND_LIMIT, KeyDescription, KeyRotations, KeyStatus
-from chalicelib.domain.records import Rotation, RotationState, Strategy
+from chalicelib.domain.records import Rotation
 from chalicelib.domain.renewal import SHOWN_WITHIN, Renewal, decide_renewal, objections
+from chalicelib.domain.vocabulary import RotationState, Strategy
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

@@ -12,7 +12,7 @@ from chalicelib.domain.deployment import SOAK
 from chalicelib.domain.evidence import ClusterEvidence, Evidence, Jobs, ProjectEvidence, Tally, Unread, tally
 from chalicelib.domain.observed import BackupSchedule, Cluster, CopySetting, Encryption, KeyUse, Settings, Snapshot
 from chalicelib.domain.proof import document
-from chalicelib.domain.records import Key, KeyState, Reason
+from chalicelib.domain.records import Key, Reason
 from chalicelib.domain.retention import (
     LONG_RETENTION,
     LOOK_AGAIN,
@@ -28,6 +28,7 @@ from chalicelib.domain.retention import (
     reasons_to_keep,
     still_paused,
 )
+from chalicelib.domain.vocabulary import KeyState
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

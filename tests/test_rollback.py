@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from chalicelib.domain.arn import KeyArn
-from chalicelib.domain.records import Key, KeyState, Problem, Project, Rotation, Strategy
-from chalicelib.domain.records import RotationState as State
+from chalicelib.domain.records import Key, Problem, Project, Rotation
 from chalicelib.domain.refusals import No, Refusal
 from chalicelib.domain.rollback import ask_rollback, turn_round
+from chalicelib.domain.vocabulary import KeyState, Strategy
+from chalicelib.domain.vocabulary import RotationState as State
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -10,7 +10,13 @@ import pytest
 ROOT = Path(__file__).parent.parent
 HOUSE = ("chalicelib", "cli", "sandbox", "package", "bench", "docs")
 
-NOUNS = {"chalicelib.domain.arn", "chalicelib.domain.observed", "chalicelib.domain.records"}
+NOUNS = {
+    "chalicelib.domain.arn",
+    "chalicelib.domain.moments",
+    "chalicelib.domain.observed",
+    "chalicelib.domain.records",
+    "chalicelib.domain.vocabulary",
+}
 CHAIN = "chalicelib.domain.chain"
 """How the audit trail is linked: part of what is stored, so the one rule that an adapter may import."""
 PORTS = "chalicelib.usecases.ports"

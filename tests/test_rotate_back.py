@@ -22,8 +22,8 @@ from simple_world import (
 
 from chalicelib.domain.observed import KeyStatus
 from chalicelib.domain.policies import NO_WISHES
-from chalicelib.domain.records import KeyState, NoticeKind, RotationState
 from chalicelib.domain.refusals import No, Refusal
+from chalicelib.domain.vocabulary import KeyState, NoticeKind, RotationState
 from chalicelib.usecases.discover import discover_project
 from chalicelib.usecases.ports import PermanentError
 from chalicelib.usecases.request_rotation import request_rotation, roll_back_rotation

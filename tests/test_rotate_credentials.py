@@ -5,7 +5,7 @@ from fake_atlas import ACCESS_KEY_ID, CREDENTIALS, PROJECT, USER_ARN
 from simple_world import LOST, MINUTE, START, a_legacy_world, a_policy_for, a_rotation, a_world, old_key, raising
 
 from chalicelib.domain.key_policy import missing_permissions
-from chalicelib.domain.records import KeyState, RotationState
+from chalicelib.domain.vocabulary import KeyState, RotationState
 from chalicelib.usecases.ports import PermanentError, TemporaryError
 
 OLD_USER_KEY = "AKIA0000000000000000"

@@ -9,7 +9,8 @@ from simple_world import BUSY, DAY, HOUR, MINUTE, START, a_rotation, a_world, fo
 
 from chalicelib.domain.observed import Encryption, Settings
 from chalicelib.domain.policies import NO_WISHES
-from chalicelib.domain.records import KeyState, NoticeKind, Policy, RotationState
+from chalicelib.domain.records import Policy
+from chalicelib.domain.vocabulary import KeyState, NoticeKind, RotationState
 from chalicelib.usecases.discover import discover_project
 from chalicelib.usecases.ports import PermanentError
 

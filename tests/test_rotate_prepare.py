@@ -21,7 +21,8 @@ from simple_world import (
 
 from chalicelib.domain.key_policy import ATLAS_ACTIONS
 from chalicelib.domain.observed import Encryption, KeyStatus, PrivateEndpoint
-from chalicelib.domain.records import Key, KeyState, NoticeKind, Policy, RotationState
+from chalicelib.domain.records import Key, Policy
+from chalicelib.domain.vocabulary import KeyState, NoticeKind, RotationState
 
 GRANTS = a_policy_for(Condition={"StringEquals": {"aws:SourceVpce": "vpce-1"}})
 ABROAD = "444455556666"

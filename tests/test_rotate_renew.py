@@ -6,7 +6,7 @@ import pytest
 from fake_atlas import PROJECT
 from simple_world import BUSY, DAY, FORBIDDEN, MINUTE, START, Killed, a_rotation, a_world, in_state, old_key
 
-from chalicelib.domain.records import KeyState, NoticeKind, RotationState, Strategy
+from chalicelib.domain.vocabulary import KeyState, NoticeKind, RotationState, Strategy
 from chalicelib.usecases.ports import PermanentError
 
 ON_DEMAND, AUTOMATIC = Strategy.KMS_ON_DEMAND, Strategy.KMS_AUTOMATIC

@@ -22,8 +22,8 @@ from simple_world import (
 
 from chalicelib.domain.observed import KeyStatus, Settings
 from chalicelib.domain.policies import NO_WISHES
-from chalicelib.domain.records import KeyState, NoticeKind, RotationState
 from chalicelib.domain.swap import SETTLES_WITHIN
+from chalicelib.domain.vocabulary import KeyState, NoticeKind, RotationState
 from chalicelib.usecases.discover import discover_project
 from chalicelib.usecases.ports import PermanentError, TemporaryError
 

@@ -18,8 +18,9 @@ from simple_world import (
 )
 
 from chalicelib.domain.observed import BackupSchedule, KeyStatus
-from chalicelib.domain.records import DeletionState, Key, KeyState, NoticeKind, RotationState, Strategy
+from chalicelib.domain.records import Key
 from chalicelib.domain.refusals import No, Refusal
+from chalicelib.domain.vocabulary import DeletionState, KeyState, NoticeKind, RotationState, Strategy
 from chalicelib.usecases.request_deletion import call_off_deletion
 
 GRANTS = a_policy_for()

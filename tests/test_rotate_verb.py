@@ -17,8 +17,9 @@ from simple_world import (
     in_state,
 )
 
-from chalicelib.domain.records import Change, KeyState, NoticeKind, RotationState
+from chalicelib.domain.records import Change
 from chalicelib.domain.rotation import LEASE
+from chalicelib.domain.vocabulary import KeyState, NoticeKind, RotationState
 from chalicelib.usecases.ports import TemporaryError
 from chalicelib.usecases.rotate import advance_rotation, advance_woken
 

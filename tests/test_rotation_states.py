@@ -7,10 +7,11 @@ from itertools import product
 import pytest
 
 from chalicelib.domain.arn import KeyArn
-from chalicelib.domain.records import Rotation, Strategy
-from chalicelib.domain.records import RotationState as State
+from chalicelib.domain.records import Rotation
 from chalicelib.domain.rotation import TABLE, Event, backoff, may_be_cancelled, next_state
 from chalicelib.domain.transition import IllegalTransition
+from chalicelib.domain.vocabulary import RotationState as State
+from chalicelib.domain.vocabulary import Strategy
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 OLD = KeyArn(account="111122223333", region="eu-west-1", key_id="11111111-1111-1111-1111-111111111111")

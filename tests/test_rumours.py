@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from fake_atlas import a_key, an_event
 
-from chalicelib.domain.records import ClusterTally, Key, KeyState, Reason
+from chalicelib.domain.records import ClusterTally, Key, Reason
 from chalicelib.domain.rumours import EVENTS, OVERLAP, asleep, concerning, listen_since, wake
+from chalicelib.domain.vocabulary import KeyState
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 DAY, HOUR, SECOND = timedelta(days=1), timedelta(hours=1), timedelta(seconds=1)

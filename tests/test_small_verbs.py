@@ -26,19 +26,15 @@ from chalicelib.domain.records import (
     Check,
     ClusterTally,
     Deletion,
-    DeletionState,
     Key,
-    KeyState,
     Notice,
-    NoticeKind,
     Policy,
     Problem,
     Reason,
-    RotationState,
-    Strategy,
     Uncovered,
 )
 from chalicelib.domain.refusals import No, Refusal
+from chalicelib.domain.vocabulary import DeletionState, KeyState, NoticeKind, RotationState, Strategy
 from chalicelib.usecases import show
 from chalicelib.usecases.announce import announce_written
 from chalicelib.usecases.ports import Conflict, PermanentError, TemporaryError

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.observed import Settings
-from chalicelib.domain.records import Problem, Rotation, RotationState, Strategy
+from chalicelib.domain.records import Problem, Rotation
 from chalicelib.domain.swap import (
     INCONSISTENT_FOR,
     NOT_YET,
@@ -20,6 +20,7 @@ from chalicelib.domain.swap import (
     exchange_of,
     names,
 )
+from chalicelib.domain.vocabulary import RotationState, Strategy
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 OLD = KeyArn(account="111122223333", region="eu-west-1", key_id="11111111-1111-1111-1111-111111111111")

@@ -7,16 +7,8 @@ from fake_atlas import PROJECT, a_cluster, a_key, a_snapshot, some_settings
 from simple_world import ANNA, DAY, HOUR, REGION, START, a_world, old_key
 
 from chalicelib.domain.observed import BackupSchedule, Encryption
-from chalicelib.domain.records import (
-    DeletionState,
-    Key,
-    KeyState,
-    NoticeKind,
-    Policy,
-    Rotation,
-    RotationState,
-    Strategy,
-)
+from chalicelib.domain.records import Key, Policy, Rotation
+from chalicelib.domain.vocabulary import DeletionState, KeyState, NoticeKind, RotationState, Strategy
 from chalicelib.usecases.gathering import gather_evidence
 from chalicelib.usecases.locate import keys_at
 from chalicelib.usecases.ports import Conflict, TemporaryError

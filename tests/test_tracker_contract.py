@@ -26,24 +26,20 @@ from chalicelib.domain.records import (
     Check,
     ClusterTally,
     Deletion,
-    DeletionState,
     Desk,
     Fleet,
     Key,
-    KeyState,
     Notice,
-    NoticeKind,
     Policy,
     Project,
     Proof,
     Reason,
     Rotation,
-    RotationState,
-    Strategy,
     Told,
     Uncovered,
     Watch,
 )
+from chalicelib.domain.vocabulary import DeletionState, KeyState, NoticeKind, RotationState, Strategy
 from chalicelib.usecases.ports import Conflict, Due, PermanentError, TemporaryError
 
 NOW = datetime(2027, 3, 1, 9, 30, tzinfo=UTC)

@@ -7,7 +7,7 @@ from fake_atlas import ORGANIZATION
 from simple_world import BUSY, DAY, FORBIDDEN, HOUR, START, World, raising
 
 from chalicelib.domain.expiry import Expiry, days_left, in_question, rung_owed
-from chalicelib.domain.records import NoticeKind
+from chalicelib.domain.vocabulary import NoticeKind
 from chalicelib.usecases.ports import PermanentError
 from chalicelib.usecases.show import show_watch
 from chalicelib.usecases.watch import watch_over_keyturn

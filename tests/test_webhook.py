@@ -10,7 +10,8 @@ from fake_atlas import ORGANIZATION, PROJECT, an_alert, some_settings
 from simple_world import BUSY, DAY, HOUR, MINUTE, START, a_world
 
 from chalicelib.adapters.secrets import Account, OrganizationSecret
-from chalicelib.domain.records import Mode, NoticeKind, Policy
+from chalicelib.domain.records import Policy
+from chalicelib.domain.vocabulary import Mode, NoticeKind
 from chalicelib.domain.webhook import is_timely, read_alert
 from chalicelib.usecases.hear import hear_asked
 from chalicelib.usecases.ports import Conflict, TemporaryError

@@ -9,14 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.arn import KeyArn
-from chalicelib.domain.records import (
-    Key,
-    KeyState,
-    NoticeKind,
-    Policy,
-    Project,
-    Reason,
-)
+from chalicelib.domain.records import Key, Policy, Project, Reason
+from chalicelib.domain.vocabulary import KeyState, NoticeKind
 from chalicelib.domain.wording import (
     atlas_unreachable,
     day,

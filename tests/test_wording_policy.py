@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.domain.policies import FIELDS
-from chalicelib.domain.records import GuardMode, Mode, Policy
+from chalicelib.domain.records import Policy
+from chalicelib.domain.vocabulary import GuardMode, Mode
 from chalicelib.domain.wording_policy import change_told, policy_told, wishes_named
 
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.evidence import Unread
 from chalicelib.domain.exposure import Readable, expose
-from chalicelib.domain.records import NoticeKind, Policy, Problem, Project, Rotation, RotationState, Strategy
+from chalicelib.domain.records import Policy, Problem, Project, Rotation
+from chalicelib.domain.vocabulary import NoticeKind, RotationState, Strategy
 from chalicelib.domain.wording_rotation import rotation_news, still_readable
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)

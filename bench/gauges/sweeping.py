@@ -12,7 +12,8 @@ from chalicelib.adapters.atlas_http import AtlasHttp
 from chalicelib.adapters.atlas_token import Credentials
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.evidence import Evidence, Tally, tally
-from chalicelib.domain.records import Key, KeyState
+from chalicelib.domain.records import Key
+from chalicelib.domain.vocabulary import KeyState
 from chalicelib.usecases.gathering import gather_evidence
 from chalicelib.usecases.ports import Tracker
 from chalicelib.wiring import at_once, system_clock

@@ -11,7 +11,7 @@ from typing import Annotated, Generic, TypeVar
 import msgspec
 from msgspec import Struct, field
 
-from chalicelib.domain.observed import is_meant
+from chalicelib.domain.moments import is_meant
 
 Row = TypeVar("Row")
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]

@@ -9,7 +9,8 @@ from botocore.parsers import ResponseParserError
 
 from chalicelib.adapters.messages_shapes import SOURCE, attributes, detail, message, subject
 from chalicelib.domain.arn import KeyArn
-from chalicelib.domain.records import Channel, Notice
+from chalicelib.domain.records import Notice
+from chalicelib.domain.vocabulary import Channel
 from chalicelib.usecases.ports import OutsideError, PermanentError, TemporaryError
 
 _LONGEST_DELAY = 900

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from chalicelib.domain.observed import AtlasAlert
-from chalicelib.domain.records import AuditEntry, Project, Rotation, RotationState
+from chalicelib.domain.records import AuditEntry, Project, Rotation
 from chalicelib.domain.reminders import cycle_start, due_at, period_days, wind
+from chalicelib.domain.vocabulary import RotationState
 
 ATLAS_RESETS_WITHIN = timedelta(hours=6)
 """How long after a rotation Atlas may take to close its alert by itself; nobody says."""

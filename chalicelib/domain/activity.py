@@ -1,25 +1,15 @@
 """What an entry of the audit trail is about, told from the name of its subject."""
 
 import re
-from enum import StrEnum
 
 from chalicelib.domain.arn import parse_key_id
 from chalicelib.domain.policies import FLEET
+from chalicelib.domain.vocabulary import About
 
 ALERT = "alert "
 """How the subject of an entry about an alert of Atlas begins."""
 
 _DELETION_ID = re.compile(r"[0-9a-f]{16}")
-
-
-class About(StrEnum):
-    """The kinds of subjects that there are."""
-
-    PROJECT = "project"
-    KEY = "key"
-    DELETION = "deletion"
-    ALERT = "alert"
-    FLEET = "fleet"
 
 
 def about(subject: str) -> About:

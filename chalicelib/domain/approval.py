@@ -11,11 +11,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from chalicelib.domain.arn import principal
-from chalicelib.domain.records import Deletion, Key, KeyState, Project, Reason
-from chalicelib.domain.records import DeletionState as State
+from chalicelib.domain.records import Deletion, Key, Project, Reason
 from chalicelib.domain.refusals import No, Refusal
 from chalicelib.domain.retention import never_served
 from chalicelib.domain.transition import follow
+from chalicelib.domain.vocabulary import DeletionState as State
+from chalicelib.domain.vocabulary import KeyState
 
 
 class Event(StrEnum):

@@ -2,8 +2,9 @@
 
 from datetime import datetime, timedelta
 
-from chalicelib.domain.records import Key, KeyState, Reason
+from chalicelib.domain.records import Key, Reason
 from chalicelib.domain.retention import MARGIN, MARGIN_UNUSED, never_served
+from chalicelib.domain.vocabulary import KeyState
 
 DOLLARS_PER_KEY_MONTH = 1.0
 """What AWS charges for a CMK that is not pending deletion (aws.amazon.com/kms/pricing)."""

@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 from chalicelib.domain.arn import KeyArn, parse_key_id
 from chalicelib.domain.counting import counted
 from chalicelib.domain.observed import Cluster, Encryption, Settings, Snapshot
-from chalicelib.domain.records import Rotation, RotationState
+from chalicelib.domain.records import Rotation
 from chalicelib.domain.swap import SETTLES_WITHIN
+from chalicelib.domain.vocabulary import RotationState
 
 SOAK = timedelta(minutes=30)
 LOOK_EVERY = timedelta(minutes=5)

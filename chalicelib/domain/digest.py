@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from chalicelib.domain.counting import agreeing, counted
-from chalicelib.domain.records import AuditEntry, Desk, Notice, NoticeKind, Project, Told
+from chalicelib.domain.records import AuditEntry, Desk, Notice, Project, Told
 from chalicelib.domain.reminders import cycle_start, due_at, rungs_owed, waits_for_digest, wind
+from chalicelib.domain.vocabulary import NoticeKind
 from chalicelib.domain.wording import day, notice_id, subject_line
 
 MOST_TOLD = 2000

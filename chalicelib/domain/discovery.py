@@ -16,8 +16,9 @@ from chalicelib.domain.key_life import be_replaced, take_up
 from chalicelib.domain.observed import AtlasProject, Encryption, KeyDescription, KeyRotations, KeyStatus, Settings
 from chalicelib.domain.outlook import outlook
 from chalicelib.domain.policies import NO_WISHES, take_up_defaults
-from chalicelib.domain.records import AuditEntry, Key, KeyState, Policy, Project
+from chalicelib.domain.records import AuditEntry, Key, Policy, Project
 from chalicelib.domain.reminders import due_at, forget_rungs_ahead, wind
+from chalicelib.domain.vocabulary import KeyState
 
 PROJECT_GONE = "project_gone"
 """The drift of a project that its organization lists no more."""

@@ -11,7 +11,8 @@ from functools import lru_cache
 from typing import Any
 
 from chalicelib.domain.arn import parse_key_id
-from chalicelib.domain.observed import BackupSchedule, Cluster, Encryption, KeyUse, Settings, Snapshot, is_meant
+from chalicelib.domain.moments import is_meant
+from chalicelib.domain.observed import BackupSchedule, Cluster, Encryption, KeyUse, Settings, Snapshot
 from chalicelib.domain.records import Key
 
 

@@ -17,16 +17,9 @@ from chalicelib.domain.canonical import digest_of
 from chalicelib.domain.chain import Row, Trail, faults_of, shape_of
 from chalicelib.domain.countdown import free_at
 from chalicelib.domain.counting import counted
-from chalicelib.domain.records import (
-    Deletion,
-    Key,
-    Project,
-    Proof,
-    Rotation,
-    RotationState,
-    Strategy,
-)
+from chalicelib.domain.records import Deletion, Key, Project, Proof, Rotation
 from chalicelib.domain.reminders import due_at, period_days
+from chalicelib.domain.vocabulary import RotationState, Strategy
 
 SCHEMA_VERSION = "1"
 DECRYPTS_FOR = timedelta(days=3 * 365)

@@ -7,9 +7,10 @@ from typing import Any
 
 from chalicelib.domain.arn import KeyArn, locate_key, parse_key_arn
 from chalicelib.domain.observed import KeyDescription, KeyStatus
-from chalicelib.domain.records import Deletion, GuardMode, Harm, Key, KeyState, Project
-from chalicelib.domain.records import DeletionState as State
+from chalicelib.domain.records import Deletion, Harm, Key, Project
 from chalicelib.domain.retirement import WINDOW_DAYS
+from chalicelib.domain.vocabulary import DeletionState as State
+from chalicelib.domain.vocabulary import GuardMode, KeyState
 
 DELETED = "KeyDeleted"
 """Our word for KMS' own event after a key is gone: too late for anything but telling."""

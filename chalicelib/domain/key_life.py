@@ -6,7 +6,8 @@ A verdict on a key that was in use meanwhile is worth nothing: kept, it could ca
 from dataclasses import replace
 from datetime import datetime
 
-from chalicelib.domain.records import Key, KeyState
+from chalicelib.domain.records import Key
+from chalicelib.domain.vocabulary import KeyState
 
 
 def be_wanted(key: Key, project_id: str) -> Key:

@@ -17,15 +17,6 @@ class Encryption(StrEnum):
     UNKNOWN = "UNKNOWN"
 
 
-YEARS = range(1970, 9000)
-"""Beyond them no time is meant, and counting on from there may leave the calendar."""
-
-
-def is_meant(moment: datetime) -> bool:
-    """Whether a moment that somebody else wrote can be one that they mean."""
-    return moment.year in YEARS
-
-
 @dataclass(frozen=True, kw_only=True)
 class AtlasProject:
     """A project as its organization lists it."""

@@ -6,18 +6,9 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from chalicelib.domain.arn import locate_key
-from chalicelib.domain.records import (
-    AuditEntry,
-    Change,
-    Check,
-    NoticeKind,
-    Project,
-    Reason,
-    Rotation,
-    RotationState,
-    Strategy,
-)
+from chalicelib.domain.records import AuditEntry, Change, Check, Project, Reason, Rotation
 from chalicelib.domain.refusals import No, Refusal
+from chalicelib.domain.vocabulary import NoticeKind, RotationState, Strategy
 from chalicelib.domain.wording_rotation import rotation_news
 
 

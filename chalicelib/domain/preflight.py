@@ -17,10 +17,11 @@ from chalicelib.domain.observed import (
     PrivateEndpoint,
     Settings,
 )
-from chalicelib.domain.records import Check, Problem, Rotation, Strategy
+from chalicelib.domain.records import Check, Problem, Rotation
 from chalicelib.domain.regions import REGIONS
 from chalicelib.domain.renewal import objections
 from chalicelib.domain.swap import names
+from chalicelib.domain.vocabulary import Strategy
 
 Grants = dict[str, Grant]
 

@@ -6,32 +6,19 @@ by scanning. A `version` of 0 marks a record that was never saved.
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, ClassVar
 
 from chalicelib.domain.arn import KeyArn
-
-
-class Mode(StrEnum):
-    """What happens on the due day: people are told, or the rotation starts by itself."""
-
-    REMIND = "remind"
-    ROTATE = "rotate"
-
-
-class Strategy(StrEnum):
-    """How a key is renewed."""
-
-    NEW_CMK = "new-cmk"
-    KMS_ON_DEMAND = "kms-on-demand"
-    KMS_AUTOMATIC = "kms-automatic"
-
-
-class GuardMode(StrEnum):
-    """What the guard does for a key that is still needed: call the deletion off, or only tell."""
-
-    CANCEL = "cancel"
-    TELL = "tell"
+from chalicelib.domain.vocabulary import (
+    Channel,
+    DeletionState,
+    GuardMode,
+    KeyState,
+    Mode,
+    NoticeKind,
+    RotationState,
+    Strategy,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,27 +117,6 @@ class Project:
         return self.next_reminder_at
 
 
-class RotationState(StrEnum):
-    """Where a rotation stands; docs/states.md is drawn from the table in `rotation.py`."""
-
-    REQUESTED = "requested"
-    PREPARING = "preparing"
-    SWAPPING = "swapping"
-    DEPLOYING = "deploying"
-    RENEWING = "renewing"
-    ROLLING_BACK = "rolling_back"
-    RETURNING = "returning"
-    DEPLOYED = "deployed"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    ROLLED_BACK = "rolled_back"
-
-    @property
-    def terminal(self) -> bool:
-        """Whether nothing more will happen by itself; what is deployed a person may still roll back."""
-        return self in {self.DEPLOYED, self.FAILED, self.CANCELLED, self.ROLLED_BACK}
-
-
 @dataclass(frozen=True, kw_only=True)
 class Check:
     """The result of one named preflight rule; `passed` is None when it could not be verified."""
@@ -243,18 +209,6 @@ class Rotation:
     def due(self) -> datetime | None:
         """When the next step is owed, None when the rotation has ended and left nothing behind."""
         return None if self.state.terminal and not self.untidy else self.next_look_at
-
-
-class KeyState(StrEnum):
-    """Where a CMK stands in its life with us."""
-
-    CURRENT = "current"
-    DEPLOYING = "deploying"
-    RETIRING = "retiring"
-    UNUSED = "unused"
-    QUARANTINED = "quarantined"
-    PENDING_DELETION = "pending_deletion"
-    DELETED = "deleted"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -367,24 +321,6 @@ class Key:
         return self.next_sweep_at
 
 
-class DeletionState(StrEnum):
-    """Where a request to get rid of a key stands."""
-
-    REQUESTED = "requested"
-    APPROVED = "approved"
-    QUARANTINED = "quarantined"
-    SCHEDULED = "scheduled"
-    DELETED = "deleted"
-    CALLED_OFF = "called_off"
-    EXPIRED = "expired"
-    RESCUED = "rescued"
-
-    @property
-    def terminal(self) -> bool:
-        """Whether nothing more will happen."""
-        return self in {self.DELETED, self.CALLED_OFF, self.EXPIRED, self.RESCUED}
-
-
 @dataclass(frozen=True, kw_only=True)
 class Deletion:
     """One request to delete a key, bound to the proof it was made on."""
@@ -455,43 +391,6 @@ class Desk:
     def due(self) -> datetime | None:
         """Since when something is left to be marked."""
         return self.told_at if self.unmarked else None
-
-
-class NoticeKind(StrEnum):
-    """What a notice is about; subscribers filter on it."""
-
-    REMINDER = "reminder"
-    DIGEST = "digest"
-    ROTATION_STARTED = "rotation_started"
-    ROTATION_DEPLOYING = "rotation_deploying"
-    ROTATION_DEPLOYED = "rotation_deployed"
-    ROTATION_FAILED = "rotation_failed"
-    ROTATION_BLOCKED = "rotation_blocked"
-    ROTATION_CANCELLED = "rotation_cancelled"
-    ROTATION_ROLLED_BACK = "rotation_rolled_back"
-    STILL_READABLE = "still_readable"
-    DRIFT = "drift"
-    KEY_SAFE = "key_safe"
-    KEY_NEEDED_AGAIN = "key_needed_again"
-    DELETION_REQUESTED = "deletion_requested"
-    DELETION_APPROVED = "deletion_approved"
-    KEY_QUARANTINED = "key_quarantined"
-    DELETION_SCHEDULED = "deletion_scheduled"
-    KEY_DELETED = "key_deleted"
-    DELETION_ENDED = "deletion_ended"
-    KEY_RESCUED = "key_rescued"
-    ATLAS_UNREACHABLE = "atlas_unreachable"
-    ENCRYPTION_ENABLED = "encryption_enabled"
-    SECRET_EXPIRES = "secret_expires"  # noqa: S105 - a kind of notice
-    DEAD_LETTERS = "dead_letters"
-
-
-class Channel(StrEnum):
-    """The ways that a notice leaves by."""
-
-    ALERTS = "alerts"
-    ESCALATIONS = "escalations"
-    BUS = "bus"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.countdown import DOLLARS_PER_KEY_MONTH, free_at
-from chalicelib.domain.records import Key, KeyState, Mode, Project, Strategy
+from chalicelib.domain.records import Key, Project
 from chalicelib.domain.reminders import rungs_owed, waits_for_digest, wind
+from chalicelib.domain.vocabulary import KeyState, Mode, Strategy
 
 _GONE = frozenset({KeyState.DELETED, KeyState.PENDING_DELETION})
 _STEP = timedelta(hours=1)

@@ -9,7 +9,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count, takewhile
 
-from chalicelib.domain.records import Mode, Policy, Project
+from chalicelib.domain.records import Policy, Project
+from chalicelib.domain.vocabulary import Mode
 
 DEFAULT_PERIOD_DAYS = 90
 """The threshold of Atlas' own alert for new projects."""

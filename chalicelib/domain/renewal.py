@@ -7,7 +7,8 @@ from enum import StrEnum
 
 from chalicelib.domain.counting import counted
 from chalicelib.domain.observed import ON_DEMAND_LIMIT, KeyDescription, KeyRotations
-from chalicelib.domain.records import Rotation, Strategy
+from chalicelib.domain.records import Rotation
+from chalicelib.domain.vocabulary import Strategy
 
 SHOWN_WITHIN = timedelta(minutes=10)
 """How long a renewal may take to be seen before it counts as lost and is asked for again."""

@@ -13,7 +13,8 @@ from chalicelib.domain.counting import agreeing, counted
 from chalicelib.domain.deployment import SOAK, judge_deployment
 from chalicelib.domain.evidence import ClusterEvidence, Evidence, ProjectEvidence
 from chalicelib.domain.observed import BackupSchedule
-from chalicelib.domain.records import ClusterTally, Key, KeyState, Reason
+from chalicelib.domain.records import ClusterTally, Key, Reason
+from chalicelib.domain.vocabulary import KeyState
 
 MARGIN = timedelta(hours=24)
 """How far clocks may be apart, and how long a clean sweep must be confirmed by a second one."""

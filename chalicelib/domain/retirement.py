@@ -11,9 +11,10 @@ from enum import StrEnum
 
 from chalicelib.domain.evidence import Evidence
 from chalicelib.domain.observed import KeyStatus
-from chalicelib.domain.records import Deletion, Key, KeyState, Reason
-from chalicelib.domain.records import DeletionState as State
+from chalicelib.domain.records import Deletion, Key, Reason
 from chalicelib.domain.retention import PASSING
+from chalicelib.domain.vocabulary import DeletionState as State
+from chalicelib.domain.vocabulary import KeyState
 
 LOOK_EVERY = timedelta(hours=22)
 """How often an open deletion is looked at: a need is found within 24 hours, the schedule's own period included."""

@@ -3,10 +3,11 @@
 from dataclasses import replace
 from datetime import datetime
 
-from chalicelib.domain.records import Key, KeyState, Project, Rotation
-from chalicelib.domain.records import RotationState as State
+from chalicelib.domain.records import Key, Project, Rotation
 from chalicelib.domain.refusals import No, Refusal
 from chalicelib.domain.rotation import Event, may_be_cancelled, next_state
+from chalicelib.domain.vocabulary import KeyState
+from chalicelib.domain.vocabulary import RotationState as State
 
 _LEFT = frozenset({KeyState.QUARANTINED, KeyState.PENDING_DELETION, KeyState.DELETED})
 

@@ -9,8 +9,8 @@ from datetime import timedelta
 from enum import StrEnum
 
 from chalicelib.domain.records import Rotation
-from chalicelib.domain.records import RotationState as State
 from chalicelib.domain.transition import follow
+from chalicelib.domain.vocabulary import RotationState as State
 
 
 class Event(StrEnum):

@@ -9,7 +9,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from chalicelib.domain.observed import ProjectEvent
-from chalicelib.domain.records import Key, KeyState
+from chalicelib.domain.records import Key
+from chalicelib.domain.vocabulary import KeyState
 
 EVENTS = (
     "CLUSTER_CREATED",

@@ -6,7 +6,8 @@ from enum import StrEnum
 
 from chalicelib.domain.arn import KeyArn, parse_key_arn, parse_key_id
 from chalicelib.domain.observed import Settings
-from chalicelib.domain.records import Problem, Rotation, RotationState
+from chalicelib.domain.records import Problem, Rotation
+from chalicelib.domain.vocabulary import RotationState
 
 SETTLES_WITHIN = timedelta(minutes=16)
 """How long a change of settings may take to be seen before it counts as lost and is sent again.

@@ -7,8 +7,9 @@ import hashlib
 from datetime import datetime, timedelta
 
 from chalicelib.domain.counting import counted
-from chalicelib.domain.records import Key, Notice, NoticeKind, Project
+from chalicelib.domain.records import Key, Notice, Project
 from chalicelib.domain.reminders import cycle_start, due_at, period_days
+from chalicelib.domain.vocabulary import NoticeKind
 
 _SUBJECT = 100
 """What SNS allows as the subject of an email."""

@@ -8,8 +8,9 @@ from datetime import datetime
 
 from chalicelib.domain.counting import counted
 from chalicelib.domain.guarding import DISABLE, NOBODY_KNOWN, SCHEDULE, KeyCall
-from chalicelib.domain.records import Deletion, DeletionState, Harm, Key, Notice, NoticeKind, Project, Reason
+from chalicelib.domain.records import Deletion, Harm, Key, Notice, Project, Reason
 from chalicelib.domain.retirement import quarantine_ends
+from chalicelib.domain.vocabulary import DeletionState, NoticeKind
 from chalicelib.domain.wording import day, notice_id, subject_line
 
 

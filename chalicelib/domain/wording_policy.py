@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from chalicelib.domain.counting import counted
-from chalicelib.domain.records import GuardMode, Mode, Policy
+from chalicelib.domain.records import Policy
+from chalicelib.domain.vocabulary import GuardMode, Mode
 
 
 def policy_told(policy: Policy, names: Iterable[str]) -> str:

@@ -6,7 +6,8 @@ from datetime import datetime
 from chalicelib.domain.counting import agreeing, counted
 from chalicelib.domain.deployment import banner
 from chalicelib.domain.exposure import Exposure
-from chalicelib.domain.records import Notice, NoticeKind, Project, Rotation, Strategy
+from chalicelib.domain.records import Notice, Project, Rotation
+from chalicelib.domain.vocabulary import NoticeKind, Strategy
 from chalicelib.domain.wording import day, notice_id, subject_line
 
 Words = tuple[str, str]

@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 from chalicelib.domain.acknowledgement import NOT_ACKNOWLEDGED
 from chalicelib.domain.counting import counted
 from chalicelib.domain.expiry import Expiry, days_left
-from chalicelib.domain.records import Mode, Notice, NoticeKind, Project, Rotation
+from chalicelib.domain.records import Notice, Project, Rotation
 from chalicelib.domain.reminders import due_at, period_days
+from chalicelib.domain.vocabulary import Mode, NoticeKind
 from chalicelib.domain.waiting import waits_for, waits_since
 from chalicelib.domain.wording import day, drift, notice_id, subject_line
 

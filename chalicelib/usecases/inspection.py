@@ -7,7 +7,8 @@ from chalicelib.domain.arn import KeyArn, locate_key
 from chalicelib.domain.key_policy import ATLAS_ACTIONS
 from chalicelib.domain.observed import AtlasRole, Grant, KeyDescription, PrivateEndpoint, Settings
 from chalicelib.domain.preflight import PreflightFacts
-from chalicelib.domain.records import Project, Rotation, Strategy
+from chalicelib.domain.records import Project, Rotation
+from chalicelib.domain.vocabulary import Strategy
 from chalicelib.usecases.locate import keys_holding
 from chalicelib.usecases.observe import live_clusters, principal_among
 from chalicelib.usecases.ports import Atlas, Outside, PermanentError

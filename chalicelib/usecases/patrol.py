@@ -6,7 +6,8 @@ from functools import partial
 from chalicelib.domain.counting import counted
 from chalicelib.domain.guarding import is_going, is_needed, unseen_call
 from chalicelib.domain.observed import KeyDescription
-from chalicelib.domain.records import Key, KeyState, Project
+from chalicelib.domain.records import Key, Project
+from chalicelib.domain.vocabulary import KeyState
 from chalicelib.usecases.answering import answer_call, remember_harm
 from chalicelib.usecases.locate import keys_among
 from chalicelib.usecases.observe import all_of

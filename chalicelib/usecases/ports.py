@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from chalicelib.domain.opening import RotationRequest
     from chalicelib.domain.records import (
         Change,
-        Channel,
         Check,
         Deletion,
         Desk,
@@ -53,6 +52,7 @@ if TYPE_CHECKING:
         Rotation,
         Watch,
     )
+    from chalicelib.domain.vocabulary import Channel
 
 
 class OutsideError(Exception):

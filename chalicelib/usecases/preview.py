@@ -5,7 +5,7 @@ from typing import Any
 
 from chalicelib.domain.opening import RotationRequest, intended
 from chalicelib.domain.preflight import run_checks
-from chalicelib.domain.records import Strategy
+from chalicelib.domain.vocabulary import Strategy
 from chalicelib.usecases.inspection import inspect_rotation
 from chalicelib.usecases.locate import project_named
 from chalicelib.usecases.ports import Outside

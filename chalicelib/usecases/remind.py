@@ -6,8 +6,9 @@ from datetime import datetime
 from functools import partial
 
 from chalicelib.domain.opening import RotationRequest, open_rotation, refusals
-from chalicelib.domain.records import AuditEntry, Change, Mode, Project
+from chalicelib.domain.records import AuditEntry, Change, Project
 from chalicelib.domain.reminders import cycle_start, due_at, rungs_owed, waits_for_digest, wind
+from chalicelib.domain.vocabulary import Mode
 from chalicelib.domain.wording import reminder
 from chalicelib.usecases.each import do_each
 from chalicelib.usecases.ports import Conflict, Due, Outside

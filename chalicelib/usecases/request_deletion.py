@@ -8,8 +8,9 @@ from datetime import datetime
 
 from chalicelib.domain.approval import approve, call_off, forget_deletion, give_back, open_deletion
 from chalicelib.domain.arn import parse_key_id
-from chalicelib.domain.records import AuditEntry, Change, Deletion, Key, KeyState
+from chalicelib.domain.records import AuditEntry, Change, Deletion, Key
 from chalicelib.domain.refusals import No, Refusal
+from chalicelib.domain.vocabulary import KeyState
 from chalicelib.domain.wording_deletion import deletion_approved, deletion_ended, deletion_requested
 from chalicelib.usecases.locate import projects_of
 from chalicelib.usecases.ports import Outside

@@ -15,18 +15,7 @@ from chalicelib.domain.approval import Event, end, give_back, kms_was_touched, n
 from chalicelib.domain.evidence import Evidence
 from chalicelib.domain.observed import KeyStatus
 from chalicelib.domain.proof import document
-from chalicelib.domain.records import (
-    AuditEntry,
-    Change,
-    Deletion,
-    DeletionState,
-    Key,
-    KeyState,
-    Notice,
-    Project,
-    Proof,
-    Reason,
-)
+from chalicelib.domain.records import AuditEntry, Change, Deletion, Key, Notice, Project, Proof, Reason
 from chalicelib.domain.retention import reasons_to_keep
 from chalicelib.domain.retirement import (
     FRESH,
@@ -40,6 +29,7 @@ from chalicelib.domain.retirement import (
     decide,
     next_look,
 )
+from chalicelib.domain.vocabulary import DeletionState, KeyState
 from chalicelib.domain.wording_deletion import (
     deletion_ended,
     deletion_scheduled,

@@ -14,19 +14,11 @@ from math import ceil
 from chalicelib.domain.alarm import probe
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.discovery import PROJECT_GONE
-from chalicelib.domain.records import (
-    AuditEntry,
-    Change,
-    Notice,
-    NoticeKind,
-    Problem,
-    Project,
-    Rotation,
-    Strategy,
-)
-from chalicelib.domain.records import RotationState as State
+from chalicelib.domain.records import AuditEntry, Change, Notice, Problem, Project, Rotation
 from chalicelib.domain.reminders import wind
 from chalicelib.domain.rotation import LEASE, TIDY_AFTER, Event, may_be_cancelled, next_state
+from chalicelib.domain.vocabulary import NoticeKind, Strategy
+from chalicelib.domain.vocabulary import RotationState as State
 from chalicelib.domain.wording_rotation import rotation_news
 from chalicelib.usecases.ports import Conflict, Outside, PermanentError, TemporaryError
 from chalicelib.usecases.rotating.check import check_first

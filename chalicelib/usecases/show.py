@@ -5,14 +5,15 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from chalicelib.domain.activity import About, about
+from chalicelib.domain.activity import about
 from chalicelib.domain.chain import Link
 from chalicelib.domain.countdown import dollars_per_month, free_at, free_at_with, held_longest_by, used_since
 from chalicelib.domain.deployment import banner
 from chalicelib.domain.guarding import is_needed
-from chalicelib.domain.records import Deletion, Key, KeyState, Policy, Project, Reason, Rotation
+from chalicelib.domain.records import Deletion, Key, Policy, Project, Reason, Rotation
 from chalicelib.domain.refusals import No, Refusal
 from chalicelib.domain.reminders import cycle_start, due_at, period_days
+from chalicelib.domain.vocabulary import About, KeyState
 from chalicelib.domain.wording_deletion import harm_told, kind_of_harm
 from chalicelib.usecases.observe import all_of
 from chalicelib.usecases.ports import Outside

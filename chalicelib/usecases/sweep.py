@@ -9,8 +9,9 @@ from chalicelib.domain.approval import open_compensation
 from chalicelib.domain.arn import KeyArn, parse_key_arn
 from chalicelib.domain.evidence import Evidence
 from chalicelib.domain.proof import document
-from chalicelib.domain.records import AuditEntry, Change, Deletion, Key, KeyState, Notice
+from chalicelib.domain.records import AuditEntry, Change, Deletion, Key, Notice
 from chalicelib.domain.retention import judge, never_served
+from chalicelib.domain.vocabulary import KeyState
 from chalicelib.domain.wording import key_is_needed_again, key_is_safe
 from chalicelib.usecases.gathering import gather_evidence
 from chalicelib.usecases.ports import Conflict, Outside

@@ -14,8 +14,9 @@ from simple_world import ACCOUNT, ANNA, DAY, HOUR, REGION, START, Killed, World,
 from chalicelib.domain.arn import KeyArn, principal
 from chalicelib.domain.key_life import take_up
 from chalicelib.domain.observed import BackupSchedule, KeyStatus
-from chalicelib.domain.records import Deletion, Key, KeyState
+from chalicelib.domain.records import Deletion, Key
 from chalicelib.domain.retirement import FRESH
+from chalicelib.domain.vocabulary import KeyState
 from chalicelib.usecases.ports import Due, Outside, OutsideError, TemporaryError
 from chalicelib.usecases.request_deletion import approve_deletion, request_deletion
 from chalicelib.usecases.retire import advance_deletion, advance_deletions

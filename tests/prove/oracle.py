@@ -9,9 +9,10 @@ from prove.true_world import TrueAtlas, TrueKeys
 
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.observed import Settings
-from chalicelib.domain.records import Change, Deletion, Key, KeyState, Project, Record, Rotation, Strategy
-from chalicelib.domain.records import RotationState as State
+from chalicelib.domain.records import Change, Deletion, Key, Project, Record, Rotation
 from chalicelib.domain.swap import exchange_of, names
+from chalicelib.domain.vocabulary import KeyState, Strategy
+from chalicelib.domain.vocabulary import RotationState as State
 
 
 class BrokenPromise(AssertionError):

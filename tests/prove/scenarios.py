@@ -11,9 +11,10 @@ from simple_world import ANNA, DAY, HOUR, MINUTE, SECOND, a_policy_for
 
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.observed import KeyStatus
-from chalicelib.domain.records import Key, KeyState, Rotation, Strategy
-from chalicelib.domain.records import RotationState as State
+from chalicelib.domain.records import Key, Rotation
 from chalicelib.domain.refusals import Refusal
+from chalicelib.domain.vocabulary import KeyState, Strategy
+from chalicelib.domain.vocabulary import RotationState as State
 from chalicelib.usecases.request_rotation import cancel_rotation, roll_back_rotation
 from chalicelib.usecases.rotate import advance_woken
 

@@ -19,8 +19,9 @@ from figures import FULL_SIZE, tell
 from simple_world import DAY, HOUR, MINUTE, Killed, World
 
 from chalicelib.domain.arn import KeyArn
-from chalicelib.domain.records import Change, Desk, Notice, NoticeKind, Policy, Project
+from chalicelib.domain.records import Change, Desk, Notice, Policy, Project
 from chalicelib.domain.reminders import due_at, next_reminder_at, rungs_owed, wind
+from chalicelib.domain.vocabulary import NoticeKind
 from chalicelib.domain.wording import reminder
 from chalicelib.usecases.digest import send_digests
 from chalicelib.usecases.ports import Due, Outside

@@ -20,8 +20,8 @@ from prove.deleting import (
 from simple_world import ACCOUNT, ANNA, DAY, HOUR, START, old_key
 
 from chalicelib.domain.observed import KeyStatus
-from chalicelib.domain.records import DeletionState, KeyState, NoticeKind
 from chalicelib.domain.refusals import No, Refusal
+from chalicelib.domain.vocabulary import DeletionState, KeyState, NoticeKind
 from chalicelib.usecases.request_deletion import approve_deletion, call_off_deletion
 
 STAGES = {"disabling": approved, "scheduling": in_quarantine}

@@ -19,8 +19,9 @@ from simple_world import ANNA, DAY, HOUR, START, World, a_world, old_key
 from chalicelib.adapters.atlas import AtlasReader
 from chalicelib.domain.approval import is_safe
 from chalicelib.domain.observed import KeyStatus
-from chalicelib.domain.records import Deletion, DeletionState, KeyState
+from chalicelib.domain.records import Deletion
 from chalicelib.domain.retirement import LAST_CHANCE
+from chalicelib.domain.vocabulary import DeletionState, KeyState
 from chalicelib.usecases.ports import Conflict, NotFound, OutsideError, PermanentError, TemporaryError
 from chalicelib.usecases.request_deletion import approve_deletion, request_deletion
 from chalicelib.usecases.retire import advance_deletions

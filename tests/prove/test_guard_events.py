@@ -15,7 +15,8 @@ from simple_world import ACCOUNT, DAY, HOUR, MINUTE, REGION, START, Killed, Worl
 
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.observed import KeyStatus
-from chalicelib.domain.records import ClusterTally, GuardMode, Key, KeyState, NoticeKind, Policy, Reason
+from chalicelib.domain.records import ClusterTally, Key, Policy, Reason
+from chalicelib.domain.vocabulary import GuardMode, KeyState, NoticeKind
 from chalicelib.usecases.guard import guard_key
 from chalicelib.usecases.patrol import patrol_keys
 from chalicelib.usecases.ports import OutsideError

@@ -17,8 +17,9 @@ from prove.trial import Trial
 from prove.turmoil import Fault
 from simple_world import ANNA, DAY, HOUR, MINUTE, SECOND, a_policy_for
 
-from chalicelib.domain.records import Mode, Rotation, Strategy
-from chalicelib.domain.records import RotationState as State
+from chalicelib.domain.records import Rotation
+from chalicelib.domain.vocabulary import Mode, Strategy
+from chalicelib.domain.vocabulary import RotationState as State
 from chalicelib.usecases.request_rotation import roll_back_rotation
 from chalicelib.usecases.steer import change_policy
 

@@ -36,8 +36,9 @@ from simple_world import (
 from chalicelib.adapters.tracker import DynamoTracker
 from chalicelib.domain.opening import rotation_id
 from chalicelib.domain.policies import NO_WISHES
-from chalicelib.domain.records import Change, NoticeKind, Rotation, RotationState, Strategy
+from chalicelib.domain.records import Change, Rotation
 from chalicelib.domain.refusals import No, Refusal
+from chalicelib.domain.vocabulary import NoticeKind, RotationState, Strategy
 from chalicelib.usecases.announce import announce_written
 from chalicelib.usecases.discover import discover_project
 from chalicelib.usecases.ports import Conflict, Outside

@@ -14,7 +14,8 @@ from fake_messages import FakeMessages
 from figures import FULL_SIZE, tell
 from simple_world import HOUR, MINUTE, START, Killed, World
 
-from chalicelib.domain.records import Change, Channel, Notice, NoticeKind
+from chalicelib.domain.records import Change, Notice
+from chalicelib.domain.vocabulary import Channel, NoticeKind
 from chalicelib.usecases.announce import announce_written
 from chalicelib.usecases.ports import OutsideError, PermanentError, TemporaryError
 from chalicelib.usecases.publish import CLAIM

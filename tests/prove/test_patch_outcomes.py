@@ -37,8 +37,8 @@ from chalicelib.adapters.atlas_token import Credentials
 from chalicelib.domain.arn import atlas_region, aws_region, parse_key_arn
 from chalicelib.domain.observed import KeyStatus
 from chalicelib.domain.policies import NO_WISHES
-from chalicelib.domain.records import NoticeKind, RotationState
 from chalicelib.domain.swap import INCONSISTENT_FOR, NOT_YET, SETTLES_WITHIN
+from chalicelib.domain.vocabulary import NoticeKind, RotationState
 from chalicelib.usecases.discover import discover_project
 from chalicelib.usecases.ports import PermanentError, TemporaryError
 

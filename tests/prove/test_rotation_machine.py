@@ -26,8 +26,9 @@ from prove.turmoil import Fault
 from simple_world import ANNA, DAY, HOUR, MINUTE, SECOND, a_policy_for
 
 from chalicelib.domain.observed import KeyStatus
-from chalicelib.domain.records import GuardMode, Key, Mode, Strategy
+from chalicelib.domain.records import Key
 from chalicelib.domain.refusals import Refusal
+from chalicelib.domain.vocabulary import GuardMode, Mode, Strategy
 from chalicelib.usecases.discover import discover_all
 from chalicelib.usecases.request_deletion import approve_deletion, call_off_deletion, request_deletion
 from chalicelib.usecases.request_rotation import cancel_rotation, roll_back_rotation

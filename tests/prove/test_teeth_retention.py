@@ -32,9 +32,10 @@ from chalicelib.adapters.atlas import AtlasReader
 from chalicelib.domain import approval, evidence, guarding, proof, retention, retirement, rumours
 from chalicelib.domain.evidence import Evidence, Jobs, Tally
 from chalicelib.domain.observed import BackupSchedule, CopySetting, Encryption, KeyStatus
-from chalicelib.domain.records import Deletion, DeletionState, Key, KeyState, NoticeKind
+from chalicelib.domain.records import Deletion, Key
 from chalicelib.domain.refusals import Refusal
 from chalicelib.domain.retirement import Decision, Look
+from chalicelib.domain.vocabulary import DeletionState, KeyState, NoticeKind
 from chalicelib.usecases import discover, gathering, looking, request_deletion, retire, sweep
 from chalicelib.usecases.guard import guard_key
 from chalicelib.usecases.ports import TemporaryError

@@ -12,9 +12,10 @@ from figures import tell
 from prove.scenarios import SCENARIOS
 
 from chalicelib.domain import deployment, renewal, swap
-from chalicelib.domain.records import Rotation, RotationState
+from chalicelib.domain.records import Rotation
 from chalicelib.domain.swap import Swap, SwapDecision
 from chalicelib.domain.transition import IllegalTransition
+from chalicelib.domain.vocabulary import RotationState
 from chalicelib.usecases import request_rotation, rotate
 from chalicelib.usecases.ports import TemporaryError
 from chalicelib.usecases.rotating import deploy, prepare, tidy, work

@@ -14,8 +14,9 @@ from prove.world_truth import Nature
 from simple_world import ACCOUNT, ANNA, DAY, HOUR, MINUTE, START
 
 from chalicelib.domain.arn import KeyArn
-from chalicelib.domain.records import Change, Key, KeyState
+from chalicelib.domain.records import Change, Key
 from chalicelib.domain.refusals import Refusal
+from chalicelib.domain.vocabulary import KeyState
 from chalicelib.usecases.discover import discover_all
 from chalicelib.usecases.ports import Conflict, Outside, OutsideError
 from chalicelib.usecases.request_deletion import approve_deletion, attest, request_deletion

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from chalicelib.domain.preflight import problem_of, run_checks
-from chalicelib.domain.records import Strategy
 from chalicelib.domain.rotation import Event
+from chalicelib.domain.vocabulary import Strategy
 from chalicelib.usecases.inspection import inspect_rotation
 from chalicelib.usecases.rotating.work import Outcome, Work, refuse
 

@@ -5,10 +5,11 @@ from dataclasses import replace
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.deployment import LOOK_EVERY, LOOK_FOR_SNAPSHOTS_EVERY, Deployment, judge_deployment, was_undone
 from chalicelib.domain.observed import Settings
-from chalicelib.domain.records import Key, KeyState, NoticeKind, Problem, Record, Rotation
+from chalicelib.domain.records import Key, Problem, Record, Rotation
 from chalicelib.domain.rollback import turn_round
 from chalicelib.domain.rotation import Event
 from chalicelib.domain.swap import names
+from chalicelib.domain.vocabulary import KeyState, NoticeKind
 from chalicelib.domain.wording_rotation import still_readable
 from chalicelib.usecases.observe import live_clusters
 from chalicelib.usecases.rotating.expose import list_exposed

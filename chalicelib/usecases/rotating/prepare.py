@@ -7,9 +7,10 @@ from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.key_life import be_wanted
 from chalicelib.domain.key_policy import compose_policy
 from chalicelib.domain.observed import KeyStatus, NewKey
-from chalicelib.domain.records import Key, KeyState, Problem, Rotation
+from chalicelib.domain.records import Key, Problem, Rotation
 from chalicelib.domain.rotation import Event
 from chalicelib.domain.swap import Swap, decide_swap, exchange_of
+from chalicelib.domain.vocabulary import KeyState
 from chalicelib.usecases.locate import keys_for
 from chalicelib.usecases.ports import Keys, PermanentError, TemporaryError
 from chalicelib.usecases.rotating.work import Outcome, Work, audit, put_off, refuse, wait

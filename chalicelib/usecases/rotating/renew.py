@@ -3,9 +3,9 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from chalicelib.domain.records import NoticeKind
 from chalicelib.domain.renewal import Renewal, decide_renewal
 from chalicelib.domain.rotation import Event
+from chalicelib.domain.vocabulary import NoticeKind
 from chalicelib.usecases.locate import keys_holding
 from chalicelib.usecases.rotating.work import Outcome, Work, audit, wait, write_ahead
 

@@ -7,9 +7,10 @@ from datetime import timedelta
 from chalicelib.domain.deployment import LOOK_EVERY
 from chalicelib.domain.key_life import be_replaced, take_up
 from chalicelib.domain.observed import KeyStatus, Settings
-from chalicelib.domain.records import Key, KeyState, NoticeKind, Problem
+from chalicelib.domain.records import Key, Problem
 from chalicelib.domain.rotation import Event
 from chalicelib.domain.swap import INCONSISTENT_FOR, NOT_YET, Exchange, Swap, decide_swap, exchange_of
+from chalicelib.domain.vocabulary import KeyState, NoticeKind
 from chalicelib.usecases.locate import keys_holding
 from chalicelib.usecases.ports import OutsideError, PermanentError, TemporaryError
 from chalicelib.usecases.rotating.prepare import wanted_key

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.key_life import be_wanted
-from chalicelib.domain.records import Key, KeyState, Record, Rotation, RotationState
+from chalicelib.domain.records import Key, Record, Rotation
 from chalicelib.domain.retention import never_served
 from chalicelib.domain.rotation import TIDY_AFTER
+from chalicelib.domain.vocabulary import KeyState, RotationState
 from chalicelib.usecases.ports import PermanentError
 from chalicelib.usecases.rotating.prepare import find_made_key
 from chalicelib.usecases.rotating.work import Outcome, Work

@@ -4,17 +4,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from chalicelib.domain.observed import Settings
-from chalicelib.domain.records import (
-    AuditEntry,
-    Change,
-    Notice,
-    NoticeKind,
-    Problem,
-    Project,
-    Record,
-    Rotation,
-)
+from chalicelib.domain.records import AuditEntry, Change, Notice, Problem, Project, Record, Rotation
 from chalicelib.domain.rotation import Event, backoff
+from chalicelib.domain.vocabulary import NoticeKind
 from chalicelib.usecases.ports import Outside, TemporaryError
 
 AT_ONCE = timedelta(0)

@@ -1,0 +1,11 @@
+"""Moments that others write: which of them can be meant."""
+
+from datetime import datetime
+
+YEARS = range(1970, 9000)
+"""Beyond them no time is meant, and counting on from there may leave the calendar."""
+
+
+def is_meant(moment: datetime) -> bool:
+    """Whether a moment that somebody else wrote can be one that they mean."""
+    return moment.year in YEARS
