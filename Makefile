@@ -72,7 +72,7 @@ prove: .venv/ready .venv-schemathesis/ready .venv-mutation/ready ## Run the long
 	-@$(MAKE) --no-print-directory dynamodb-local
 	KEYTURN_PROVE=1 .venv/bin/python -m pytest -n 2 --dist loadscope -s tests/prove tests/test_tracker_contract.py $(ARGS)
 
-bench: .venv/ready package ## Measure against the floor: ARGS="bench/rotation_path.py" or ARGS="--write docs/benches.md"
+bench: .venv/ready package ## Measure against the floor: ARGS="bench/rotation_path.py" or ARGS="--write docs/benchmarks.md"
 	.venv/bin/python bench $(ARGS)
 
 check: .venv/ready ## Check format, lint, types, rooms and docs
