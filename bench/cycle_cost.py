@@ -172,7 +172,7 @@ def _read_naively(furnished: Stage, name: str) -> Counter[str]:
 
 def _with_quiet_firings(installed: Installed) -> dict[str, Use]:
     """What was metered, and the firings that the runner left out because they would have found nothing."""
-    uses = {name: use for name, use in installed.runner.uses.items()}
+    uses = dict(installed.runner.uses)
     idle = installed.runner.idle
     quiet = installed.runner.fire_every_schedule()
     for name, rate in rates().items():

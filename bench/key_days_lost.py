@@ -66,7 +66,8 @@ def together(lived: Iterable[tuple[int, Outcome]]) -> Lived:
     sums = {name: sum(getattr(one, name) for one in outcomes) for name in ("sweeps", "reads_once_a_day", "naive_calls")}
     waits = [wait / DAY for one in outcomes for wait in one.waits.values()]
     since_free = [wait / DAY for one in outcomes for wait in one.waits_since_free]
-    assert sums.pop("sweeps") and len(waits) == len(since_free) > len(outcomes), (sums, len(waits))
+    assert sums.pop("sweeps") > 0
+    assert len(waits) == len(since_free) > len(outcomes), (len(waits), len(since_free))
     counts = {
         "wrong": "false_safe",
         "taken": "taken_too_early",

@@ -23,11 +23,11 @@ import app as hall
 from chalicelib import wiring
 
 os.environ["POWERTOOLS_METRICS_DISABLED"] = "false"  # the sandbox has them off unless somebody says otherwise
-from sandbox.cast import Stage  # noqa: E402 - after the line above, like the rest
-from sandbox.gateway import Answer, Api  # noqa: E402 - the same
-from sandbox.lambda_shapes import Printed, Shape  # noqa: E402 - the same
-from sandbox.rhythms import rates  # noqa: E402 - the same
-from sandbox.runner import Runner  # noqa: E402 - the same
+from sandbox.cast import Stage
+from sandbox.gateway import Answer, Api
+from sandbox.lambda_shapes import Printed, Shape
+from sandbox.rhythms import rates
+from sandbox.runner import Runner
 
 SERVICES = ("events", "iam", "kms", "lambda", "secretsmanager", "sns", "sqs", "sts")
 API = "api_handler"

@@ -36,9 +36,9 @@ class PretendAtlas:
     """The server; start it by `with`. What is public here may be changed while it runs.
 
     `faults` are added to. `calls` counts what arrives, also what a fault spoils, by method and template
-    (`GET /api/atlas/v2/groups`); `sent` adds up the bytes of the bodies that were to answer them. `latency` are real seconds that every call takes. `after_call` is told of every
-    answered call (method, path, query) and may change the world before the next. `reader_roles` is what the reader
-    may do; `sunsets` says by operation when its version is gone.
+    (`GET /api/atlas/v2/groups`); `sent` adds up the bytes of the bodies that answer them. `latency` are real seconds
+    that every call takes. `after_call` is told of every answered call (method, path, query) and may change the world
+    before the next. `reader_roles` is what the reader may do; `sunsets` says by operation when its version is gone.
     """
 
     def __init__(self, world: AtlasWorld, *, port: int = 0) -> None:
