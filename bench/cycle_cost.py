@@ -8,7 +8,7 @@ sizes are metered, and a straight line through them gives larger ones. Prices an
 import base64
 import json
 import math
-import subprocess
+import statistics
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -21,6 +21,7 @@ from urllib.request import Request, urlopen
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+from cold_start import BUILD, measure, programs  # noqa: E402 - found by the line above
 from gauges.dollars import Prices, Units, of_fleet, read_prices  # noqa: E402 - found by the line above
 from gauges.figures import AT_MOST, goal, head, interpreter, row, slope  # noqa: E402 - the same
 from gauges.metered_stack import API, Installed, Use, metered_stack  # noqa: E402 - the same
@@ -242,15 +243,9 @@ def naive_units(cycle: Cycle, prices: Prices, start: float) -> Units:
 
 
 def start_seconds() -> float:
-    """Processor time from nothing to a function that is ready: app.py imported, from the sources here."""
-    program = "import time; begun = time.process_time(); import app; print(time.process_time() - begun)"
-    rounds = [
-        float(
-            subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-        )
-        for _ in range(5)
-    ]
-    return sorted(rounds)[2]
+    """Processor time from nothing to a function before its first call, from the zip that is deployed."""
+    steps = dict(programs())["track before its first call"]
+    return statistics.median(measure(steps) for _ in range(5))
 
 
 def print_calls(cycle: Cycle) -> None:
@@ -303,7 +298,8 @@ def _print_what_is_assumed(cycles: tuple[Cycle, Cycle], prices: Prices, start: f
     print(f"metered: {units} invocations in {CYCLE} days; schedules by the rates in app.py: {_rates()}")
     assumed = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in prices.assumed.items())
     print(f"assumed: {assumed}; calls one after another; snapshots kept for {EVERY_FOUR_HOURS.keep.days} days")
-    print(f"a start takes {start * KILO:.0f} ms of a whole processor here; functions have {MEMORY} MB")
+    takes = f"{start * KILO:.0f} ms of a whole processor here (track before its first call, from the zip)"
+    print(f"a start takes {takes}; functions have {MEMORY} MB")
     look = (cycles[1].uses["discover"].atlas_calls - cycles[0].uses["discover"].atlas_calls) / CYCLE
     each = look / (cycles[1].projects - cycles[0].projects) * prices.assumed["atlas_call_seconds"]
     print(f"one daily look at {SHOWN[-1]:,} projects: {each * SHOWN[-1] / 8:,.0f} s with 8 calls at once, of 900 s")
@@ -315,6 +311,8 @@ def _rates() -> str:
 
 def main() -> None:
     """Two fleets, metered for a cycle each; then calls, then dollars."""
+    if not (BUILD / "unpacked" / "app.py").exists():
+        sys.exit("there is no unpacked package: run `make package` first")
     prices = read_prices(ROOT / "bench" / "prices.toml")
     few, more = (live(projects, prices) for projects in FLEETS)
     scope = f"{CLUSTERS} clusters with {SNAPSHOTS} snapshots each"
