@@ -104,3 +104,5 @@ def _index_units(before: Item, item: Item) -> Iterator[int]:
         yield ("due_at" in before) + ("due_at" in item)
     if before.get("happened_at") != item.get("happened_at"):
         yield ("happened_at" in before) + ("happened_at" in item)
+    if before.get("happened_at") != item.get("happened_at"):
+        yield ("happened_at" in before) + ("happened_at" in item)
