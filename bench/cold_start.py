@@ -16,11 +16,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]
 
-from gauges.figures import AT_MOST, goal, head, interpreter, row, spread  # noqa: E402 - after the line above
+from gauges.figures import AT_MOST, goal, head, interpreter, row, slope, spread  # noqa: E402 - after the line above
 
 BUILD = ROOT / "build"
 ROUNDS = 7
-MOST_START, MOST_ROUTE, MOST_MEGABYTES = 1.35, 0.5, 2.5
+MOST_START, MOST_ROUTE, MOST_MEGABYTES, MOST_SLOPE = 1.35, 0.5, 2.5, 0.1
 _ENVIRONMENT = {
     "AWS_REGION": "us-east-1",
     "AWS_DEFAULT_REGION": "us-east-1",
@@ -64,10 +64,21 @@ _FIRST = {
     "retire": "retire",
     "guard": "guard",
     "patrol": "patrol",
+    "watch": "watch",
+    "preview": "preview",
+    "hear": "hear",
+    "adjust": "adjust",
     "announce": "announce",
     "relay": "relay",
 }
-"""Per function the verb that its first invocation imports."""
+"""Per function the verb that its first invocation imports; the API's is measured by a route."""
+MORE = (1, 10, 40)
+_MORE_HANDLERS = """import app
+def handle(*_):
+    return {{}}
+for number in range({count}):
+    app.app.schedule("rate(1 day)", name=f"more{{number}}")(handle)
+    app.app.route(f"/more/{{number}}")(handle)"""
 
 
 def python() -> str:
@@ -99,6 +110,19 @@ def programs() -> Iterator[tuple[str, str]]:
             f"import app\nfrom chalicelib import wiring\nwiring.outside().tracker\nimport chalicelib.usecases.{verb}"
         )
         yield f"{function} before its first call", f"{steps}\nwiring.client('dynamodb')"
+    for count in MORE:
+        yield more(count), _MORE_HANDLERS.format(count=count)
+
+
+def more(count: int) -> str:
+    """The name of the app with so many more schedules and routes than it has."""
+    return f"app ready, with {count} more schedules and routes"
+
+
+def check_functions() -> None:
+    """Every function that is deployed is measured."""
+    stage = json.loads((ROOT / ".chalice" / "config.json").read_text(encoding="utf-8"))["stages"]["live"]
+    assert {"api_handler", *_FIRST} == set(stage["lambda_functions"]), stage["lambda_functions"].keys()
 
 
 def main() -> None:
@@ -114,6 +138,7 @@ def main() -> None:
         ).stdout
     )
     print(f"P4: cold start from the real zip; the zip's Python {interpreter_of_zip}, the bench's {interpreter()}")
+    check_functions()
     named = dict(programs())
     for steps in named.values():
         measure(steps)
@@ -128,6 +153,8 @@ def main() -> None:
     print(goal("app ready / import boto3", statistics.median(took["app ready"]) / boto3, AT_MOST, MOST_START))
     route = statistics.median(took["GET /v1/health answered"]) / boto3
     print(goal("a route that needs no AWS client / import boto3", route, AT_MOST, MOST_ROUTE))
+    growth = slope({count: statistics.median(took[more(count)]) for count in MORE})
+    print(goal("slope of the start against schedules and routes", growth, AT_MOST, MOST_SLOPE, digits=3))
     megabytes = (BUILD / "package" / "deployment.zip").stat().st_size / 1e6
     print(goal("megabytes of the zip", megabytes, AT_MOST, MOST_MEGABYTES))
 

@@ -234,7 +234,7 @@ def test_the_table_of_costs_is_what_the_rules_give():
 
 
 def test_the_figures_of_a_sweep_are_those_of_the_printed_run():
-    page, run = TEXTS["docs/explanation/quotas-and-costs.md"], TEXTS["docs/benches.md"]
+    page, run = TEXTS["docs/explanation/quotas-and-costs.md"], TEXTS["docs/benchmarks.md"]
     ((calls, units),) = re.findall(
         r"five clusters with 200 snapshots each is (\d+) calls.*?writes (\d+) units", page, re.DOTALL
     )

@@ -150,8 +150,12 @@ def outbuildings_may(importer: str, name: str) -> bool:
     return top(name) not in {"app", "chalicelib", "sandbox", "tests", "cli"}
 
 
-def bench_may(importer: str, name: str) -> bool:
+def docs_may(importer: str, name: str) -> bool:
     return top(name) not in {"sandbox", "tests", "cli"}
+
+
+def bench_may(importer: str, name: str) -> bool:
+    return top(name) not in {"tests", "cli"}
 
 
 ROOMS: dict[str, Callable[[str, str], bool]] = {
@@ -166,7 +170,7 @@ ROOMS: dict[str, Callable[[str, str], bool]] = {
     "cli": cli_may,
     "sandbox": sandbox_may,
     "package": outbuildings_may,
-    "docs": bench_may,
+    "docs": docs_may,
     "bench": bench_may,
 }
 

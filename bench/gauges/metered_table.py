@@ -52,6 +52,7 @@ class MeteredTable:
     client: Any
     name: str
     metered: Metered = field(default_factory=Metered)
+    calls: int = 0
     _items: dict[Place, Item] = field(default_factory=dict)
 
     def __getattr__(self, operation: str) -> Any:  # noqa: ANN401 - whatever boto3 has
@@ -60,6 +61,7 @@ class MeteredTable:
 
     def _metering(self, call: Any) -> Any:  # noqa: ANN401 - the same
         def metered(**asked: Any) -> Any:  # noqa: ANN401 - the same
+            self.calls += 1
             answer = call(**asked)
             for write in asked.get("TransactItems", ()):
                 self._meter_write(write["Put"]["Item"])
@@ -100,5 +102,7 @@ def _index_units(before: Item, item: Item) -> Iterator[int]:
         yield units(size_of(item))
     if before.get("due_at") != item.get("due_at"):
         yield ("due_at" in before) + ("due_at" in item)
+    if before.get("happened_at") != item.get("happened_at"):
+        yield ("happened_at" in before) + ("happened_at" in item)
     if before.get("happened_at") != item.get("happened_at"):
         yield ("happened_at" in before) + ("happened_at" in item)

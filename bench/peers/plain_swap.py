@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,11 +47,25 @@ def sandbox() -> Iterator[Place]:
             running.terminate()
 
 
-def create_and_swap(place: Place, *, per_aws_call: float, per_atlas_call: float) -> str:
-    """Make a key and name it in the settings; two calls, each as slow as it is told (seconds). Gives the key's ARN."""
+def create_and_swap(
+    place: Place,
+    *,
+    per_aws_call: float,
+    per_atlas_call: float,
+    alias: str | None = None,
+    after: Callable[[str], None] = lambda _step: None,
+) -> str:
+    """Make a key and name it in the settings; two calls, each as slow as it is told (seconds). Gives the key's ARN.
+
+    With an alias there is a step between them: it is made, or moved to the new key. `after` hears of each step done.
+    """
     kms = boto3.client("kms", **place.aws)
     time.sleep(per_aws_call)
     key = kms.create_key(Policy=_policy(place))["KeyMetadata"]["Arn"]
+    after("create")
+    if alias is not None:
+        _move_alias(kms, alias, key)
+        after("alias")
     block = {
         "enabled": True,
         "customerMasterKeyID": key,
@@ -60,13 +74,37 @@ def create_and_swap(place: Place, *, per_aws_call: float, per_atlas_call: float)
     }
     time.sleep(per_atlas_call)
     _ask(place.atlas, place.token, "PATCH", f"/groups/{place.project_id}/encryptionAtRest", {"awsKms": block})
+    after("patch")
     return key
+
+
+def _move_alias(kms: Any, alias: str, key: str) -> None:  # noqa: ANN401 - boto3 ships no types
+    known = {one["AliasName"] for one in kms.list_aliases()["Aliases"]}
+    move = kms.update_alias if alias in known else kms.create_alias
+    move(AliasName=alias, TargetKeyId=key)
 
 
 def key_in_settings(place: Place) -> str:
     """Which key the project's settings name; for who checks that the work was done."""
     answer = _ask(place.atlas, place.token, "GET", f"/groups/{place.project_id}/encryptionAtRest")
     return answer["awsKms"]["customerMasterKeyID"]
+
+
+def entered(stage: Any, project_id: str) -> Place:  # noqa: ANN401 - a stage of the sandbox in this process
+    """How to come into a project of a stage."""
+    world = stage.world
+    aws = {
+        "endpoint_url": world.aws.address,
+        "region_name": world.aws.region,
+        "aws_access_key_id": world.aws.admin.access_key_id,
+        "aws_secret_access_key": world.aws.admin.secret_access_key,
+    }
+    token = _token(world.place.address, *world.place.owner)
+    role = _ask(world.place.address, token, "GET", f"/groups/{project_id}/cloudProviderAccess")["awsIamRoles"][0]
+    role_id, role_arn = role["roleId"], role["iamAssumedRoleArn"]
+    return Place(
+        aws=aws, atlas=world.place.address, token=token, project_id=project_id, role_id=role_id, role_arn=role_arn
+    )
 
 
 def _enter(said: dict[str, Any]) -> Place:

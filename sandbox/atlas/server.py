@@ -36,15 +36,16 @@ class PretendAtlas:
     """The server; start it by `with`. What is public here may be changed while it runs.
 
     `faults` are added to. `calls` counts what arrives, also what a fault spoils, by method and template
-    (`GET /api/atlas/v2/groups`). `latency` are real seconds that every call takes. `after_call` is told of every
-    answered call (method, path, query) and may change the world before the next. `reader_roles` is what the reader
-    may do; `sunsets` says by operation when its version is gone.
+    (`GET /api/atlas/v2/groups`); `sent` adds up the bytes of the bodies that answer them. `latency` are real seconds
+    that every call takes. `after_call` is told of every answered call (method, path, query) and may change the world
+    before the next. `reader_roles` is what the reader may do; `sunsets` says by operation when its version is gone.
     """
 
     def __init__(self, world: AtlasWorld, *, port: int = 0) -> None:
         self.world = world
         self.faults: list[Fault] = []
         self.calls: Counter[str] = Counter()
+        self.sent = 0
         self.latency = 0.0
         self.after_call: AfterCall | None = None
         self.reader_roles = {READ_ONLY, BACKUP_MANAGER, ALERTS_MANAGER, ACCOUNT_READER}
@@ -82,6 +83,7 @@ class PretendAtlas:
             fault = first_striking(self.faults, request.method, request.path)
             response = self._answer(fault, route, request, raw)
             response.headers["Date"] = http_date(self.world.now())
+            self.sent += len(response.get_data())
             if self.after_call is not None:
                 self.after_call(request.method, request.path, request.args)
         if fault is not None:

@@ -156,9 +156,9 @@ class ShownAtlas:
         project = self._begin("swap_key", project_id)
         self.world.nature.name_key(project, key.key_id, str(key))
 
-    def _begin(self, call: str, project_id: str | None = None) -> TrueProject | None:
+    def _begin(self, call: str, project_id: str | None = None, name: str | None = None) -> TrueProject | None:
         world = self.world
-        world.calls[world.purpose if call != "events" else "events"] += 1
+        world.count(call, project_id, name)
         project = world.nature.projects[project_id] if project_id is not None else None
         dark = project is not None and world.clock.now < project.dark_until
         if dark or world.weather.random() < world.fault_chance:
@@ -170,7 +170,7 @@ class ShownAtlas:
 
     def _named(self, call: str, project_id: str, name: str) -> TrueCluster:
         """Lists go by name: where one is used again they show what belongs to the living cluster."""
-        project = self._begin(call, project_id)
+        project = self._begin(call, project_id, name)
         known = [c for c in project.clusters if c.name == name and (not c.deleted or c.snapshots or c.sharded)]
         if not known:
             raise NotFound(f"GET {call}: no cluster {name}", call=f"GET {call}", code="CLUSTER_NOT_FOUND")

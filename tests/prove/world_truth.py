@@ -25,11 +25,12 @@ Do = Callable[[], None]
 class Nature:
     """What happens in Atlas by itself, and what people do there; drawn from one seed.
 
-    `skew` is how far Atlas' clock is ahead of ours: every date that it shows is on its clock.
+    `skew` is how far Atlas' clock is ahead of ours: every date that it shows is on its clock. With `kept_for` every
+    cluster's plan is one snapshot a day, kept for so long.
     """
 
-    def __init__(self, random: Random, clock: Clock, skew: timedelta) -> None:
-        self.random, self.clock, self.skew = random, clock, skew
+    def __init__(self, random: Random, clock: Clock, skew: timedelta, *, kept_for: timedelta | None = None) -> None:
+        self.random, self.clock, self.skew, self.kept_for = random, clock, skew, kept_for
         self.needs = Needs(clock)
         self.projects: dict[str, TrueProject] = {}
         self.event_misses = 0.03
@@ -144,6 +145,8 @@ class Nature:
                 self._turn(project, cluster, timedelta(0))
 
     def _plan(self) -> tuple[tuple[timedelta, timedelta], ...]:
+        if self.kept_for is not None:
+            return ((DAY, self.kept_for),)
         hourly, daily = (6 * HOUR, 2 * DAY), (DAY, 7 * DAY)
         weekly, monthly, yearly = (7 * DAY, 28 * DAY), (30 * DAY, 360 * DAY), (365 * DAY, 365 * DAY)
         return self.random.choice(

@@ -38,6 +38,10 @@ class Outcome:
     late: list[str] = field(default_factory=list)
     waits: dict[tuple[str, datetime], timedelta] = field(default_factory=dict)
     """For each time that a key (bare id) came free: from when it could be proved to the first verdict that did."""
+    waits_since_free: list[timedelta] = field(default_factory=list)
+    """The same times from the end of the very last need: what nobody could see by then is in them."""
+    reads_once_a_day: int = 0
+    """Calls of sweeps, had each thing been read but once a day for all the keys of its project."""
     missed_events: int = 0
     taken_too_early: list[str] = field(default_factory=list)
     deleted: int = 0
@@ -47,21 +51,27 @@ class Outcome:
 
 
 class World:
-    """A fleet from a seed. With `daily` every key that is not free is swept every day, whatever its record says."""
+    """A fleet from a seed. With `daily` every key that is not free is swept every day, whatever its record says.
+
+    With `kept_for` every cluster keeps a daily snapshot for so long, and no others.
+    """
 
     fault_chance = 0.0005
 
-    def __init__(self, seed: int, *, daily: bool = False, length: timedelta = LENGTH) -> None:
+    def __init__(
+        self, seed: int, *, daily: bool = False, length: timedelta = LENGTH, kept_for: timedelta | None = None
+    ) -> None:
         self.seed, self.daily = seed, daily
         self.random, self.weather = Random(seed), Random(seed + 1)
         self.clock = Clock()
         minutes = self.random.choice((0, 0, 3, -3, 40, -40, 120, -120, 48 * 60, -48 * 60))
-        self.nature = Nature(self.random, self.clock, timedelta(minutes=minutes))
+        self.nature = Nature(self.random, self.clock, timedelta(minutes=minutes), kept_for=kept_for)
         self.keys = WatchedKeys(self.clock, self.nature)
         self.tracker = LeanTracker()
         self.calls: Counter[str] = Counter()
         self.purpose = "other"
         self.outcome = Outcome(calls=self.calls)
+        self._today, self._read_today = self.clock.now.date(), set[tuple[str | None, ...]]()
         self.end = START + length
         roles = FakeRoles(ACCOUNT)
         roles.add(ROLE_ARN)
@@ -110,6 +120,16 @@ class World:
         self.clock.after(after, turn)
 
     # what the system does
+
+    def count(self, *call: str | None) -> None:
+        """Count a call to Atlas under the purpose of the moment; of sweeps also what was not read before today."""
+        purpose = self.purpose if call[0] != "events" else "events"
+        self.calls[purpose] += 1
+        if self.clock.now.date() != self._today:
+            self._today, self._read_today = self.clock.now.date(), set()
+        if purpose == "sweeps" and call not in self._read_today:
+            self._read_today.add(call)
+            self.outcome.reads_once_a_day += 1
 
     def _discover(self) -> None:
         self.purpose = "discovery"
@@ -186,6 +206,8 @@ class World:
             free = self.nature.needs.free_since.get(key.arn.key_id, key.replaced_at)
             wait = self.clock.now - self._provable_since(key, free)
             first = (key.arn.key_id, free) not in self.outcome.waits
+            if first:
+                self.outcome.waits_since_free.append(self.clock.now - free)
             self.outcome.waits.setdefault((key.arn.key_id, free), max(wait, timedelta(0)))
             if first and wait > self._patience(key, free):
                 self.outcome.late.append(f"seed {self.seed}, {self.clock.now}, {key.arn.key_id}: free since {free}")
