@@ -10,6 +10,7 @@ from typing import Any
 from sandbox.atlas import AtlasWorld, BackupPolicy, PretendAtlas
 from sandbox.gateway import Api
 from sandbox.pretend import Embedded
+from sandbox.rhythms import A_DAY
 from sandbox.runner import Runner
 from sandbox.world import START, World
 
@@ -52,9 +53,9 @@ class Stage:
             self.atlas.run_due()
         clock.advance_to(then)
 
-    def install(self) -> tuple[Runner, Api]:
-        """Install Keyturn: from now on its functions run."""
-        return Runner(self.world), Api(self.world)
+    def install(self, *, idle: timedelta = A_DAY) -> tuple[Runner, Api]:
+        """Install Keyturn: from now on its functions run, those without work once in a time of `idle`."""
+        return Runner(self.world, idle=idle), Api(self.world)
 
 
 @contextmanager

@@ -140,7 +140,7 @@ class Story:
 def begin(set_up: Stage, timeline: Timeline) -> Story:
     """Let Atlas live for three months, then install Keyturn: payments is due that day, orders is early."""
     names = _people_atlas(set_up)
-    runner, api = set_up.install()
+    runner, api = set_up.install(idle=timedelta(days=7))
     story = Story(stage=set_up, runner=runner, api=api, timeline=timeline, names=names)
     runner.run_until(story.now)
     story.say("[bold]Keyturn is installed[/] and sees its four projects")

@@ -1,8 +1,8 @@
 """When schedules fire: their rates are those that app.py declares, their positions are kept in the world.
 
 Those named in FINDS_WORK find their work in the table's time index and nowhere else. A firing
-that would find nothing there is left out, which is what lets a virtual year pass in seconds; once a day they run
-all the same. So does watch, which in the stack looks every hour.
+that would find nothing there is left out, which is what lets a virtual year pass in seconds; once a day, or as
+seldom as one is told to be idle, they run all the same. So does watch, which in the stack looks every hour.
 """
 
 import re
@@ -23,7 +23,7 @@ FINDS_WORK: Mapping[str, frozenset[str]] = {
 }
 """Per function the kinds in the time index that it looks for; a function that is not named always has work."""
 
-_ALL_THE_SAME = timedelta(days=1)
+A_DAY = timedelta(days=1)
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 
 
@@ -48,8 +48,9 @@ def _rate(expression: object) -> timedelta:
 class Rhythms:
     """Knows which schedule fires next; what is due is given as the earliest moment per kind of work."""
 
-    def __init__(self, progress: Progress, start: datetime) -> None:
+    def __init__(self, progress: Progress, start: datetime, *, idle: timedelta = A_DAY) -> None:
         self._progress = progress
+        self._idle = idle
         self._rates = rates()
         for name in self._rates:
             progress.next_tick.setdefault(name, start)
@@ -64,7 +65,7 @@ class Rhythms:
         if kinds is None:
             return tick
         last = self._progress.last_fired.get(name)
-        wanted = [due[kind] for kind in kinds if kind in due] + [tick if last is None else last + _ALL_THE_SAME]
+        wanted = [due[kind] for kind in kinds if kind in due] + [tick if last is None else last + self._idle]
         return self._on_the_beat(name, max(tick, min(wanted)))
 
     def _on_the_beat(self, name: str, wanted: datetime) -> datetime:

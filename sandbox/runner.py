@@ -7,14 +7,14 @@ firing is its repetition), and a batch of the stream is tried five times at once
 
 import logging
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import app as hall
 from sandbox import lambda_shapes
 from sandbox.gateway import Api
 from sandbox.lambda_shapes import Context, Shape
-from sandbox.rhythms import Rhythms
+from sandbox.rhythms import A_DAY, Rhythms
 from sandbox.world import World
 
 MOST_ROUNDS = 10_000
@@ -33,9 +33,9 @@ class NeverIdle(RuntimeError):
 class Runner:
     """Runs the functions of one world; a failed invocation is logged, noted in `failures`, and life goes on."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, idle: timedelta = A_DAY) -> None:
         self._world = world
-        self._rhythms = Rhythms(world.progress, world.clock.now())
+        self._rhythms = Rhythms(world.progress, world.clock.now(), idle=idle)
         self._batches = {one.name: one.batch_size for one in hall.app.event_sources if hasattr(one, "batch_size")}
         guard = next(one for one in hall.app.event_sources if one.name == "guard")
         calls, _ = vars(guard)["event_pattern"]["$or"]

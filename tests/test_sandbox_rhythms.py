@@ -94,6 +94,15 @@ def test_work_that_stays_due_is_looked_at_on_every_beat():
     assert fired == [(START + number * FIVE_MINUTES, "relay") for number in range(1, 5)]
 
 
+def test_who_may_be_idle_for_a_week_is_fired_without_work_once_a_week_and_with_work_on_the_beat():
+    rhythms = Rhythms(Progress(), START, idle=7 * DAY)
+    fire_all(rhythms, START)
+
+    assert [name for _, name in fire_all(rhythms, START + 6 * DAY)].count("relay") == 0
+    assert [name for _, name in fire_all(rhythms, START + 7 * DAY)].count("relay") == 1
+    assert rhythms.next_firing({"notice": START}) == (START + 7 * DAY + FIVE_MINUTES, "relay")
+
+
 def test_a_kind_of_work_that_nobody_looks_for_wakes_nobody():
     rhythms = Rhythms(Progress(), START)
     fire_all(rhythms, START)
