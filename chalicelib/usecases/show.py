@@ -90,8 +90,8 @@ def _of_all_keys(keys: tuple[Key, ...]) -> Shape:
 
 def _by_date(key: Key) -> tuple[bool, datetime]:
     """What KMS deletes first comes first, and what it does not delete last."""
-    assert key.harm is not None  # noqa: S101 - harmed keys alone are sorted
-    return key.harm.deletion_date is None, key.harm.deletion_date or key.harm.seen_at
+    date = key.harm.deletion_date if key.harm is not None else None
+    return date is None, date or key.first_seen_at
 
 
 def show_key(
