@@ -92,7 +92,7 @@ def moment(name: str) -> datetime | None:
 def in_utc(name: str, at: datetime) -> datetime:
     """The same moment in UTC."""
     if not is_meant(at):
-        raise Refusal(No.INVALID, f"`{name}` must lie between the years {YEARS.start} and {YEARS.stop}")
+        raise Refusal(No.INVALID, f"`{name}` must lie between the years {YEARS.start - 1} and {YEARS.stop}")
     return at.astimezone(UTC)
 
 

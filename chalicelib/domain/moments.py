@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-YEARS = range(1970, 9000)
-"""Beyond them no time is meant, and counting on from there may leave the calendar."""
+YEARS = range(1971, 9000)
+"""Beyond them no time is meant: 1970 is how a machine writes none, and counting on may leave the calendar."""
 
 
 def is_meant(moment: datetime) -> bool:
