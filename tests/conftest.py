@@ -18,6 +18,14 @@ PROOFS = Path(__file__).parent / "prove"
 WORLDS = re.compile(r"^(?:from|import) (?:sandbox|storyteller|pretend_)", re.MULTILINE)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session):
+    """In a worker pytest-cov 7 begins twice, and what it began first would go on where the second is paused."""
+    begun = coverage_of(session.config)
+    if begun is not None and hasattr(session.config, "workerinput"):
+        begun.cov.stop()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
     """Coverage is judged by the tests that call the code themselves.
@@ -25,7 +33,7 @@ def pytest_runtest_protocol(item):
     A story on the sandbox or a long proof comes through most lines without asking anything of them, and takes twice as
     long while each is noted.
     """
-    coverage = getattr(item.config.pluginmanager.getplugin("_cov"), "cov_controller", None)
+    coverage = coverage_of(item.config)
     if coverage is None or judges(item.path):
         return (yield)
     coverage.pause()
@@ -33,6 +41,10 @@ def pytest_runtest_protocol(item):
         return (yield)
     finally:
         coverage.resume()
+
+
+def coverage_of(config):
+    return getattr(config.pluginmanager.getplugin("_cov"), "cov_controller", None)
 
 
 @cache

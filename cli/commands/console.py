@@ -24,14 +24,14 @@ def console(
     from cli.console.server import open_console
 
     source = desk.client.signer.source
-    with open_console(desk.client, port) as (address, thread):
-        if desk.as_json:
-            typer.echo(json.dumps({"url": address, "endpoint": desk.client.place.address}))
-        else:
-            typer.echo(f"{address}\nIt acts as you (credentials: {source}). Ctrl-C ends it.")
-        if open_browser:
-            webbrowser.open(address)
-        try:
+    try:
+        with open_console(desk.client, port) as (address, thread):
+            if desk.as_json:
+                typer.echo(json.dumps({"url": address, "endpoint": desk.client.place.address}))
+            else:
+                typer.echo(f"{address}\nIt acts as you (credentials: {source}). Ctrl-C ends it.")
+            if open_browser:
+                webbrowser.open(address)
             thread.join()
-        except KeyboardInterrupt:
-            desk.say("")
+    except KeyboardInterrupt:
+        desk.say("")

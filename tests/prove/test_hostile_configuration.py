@@ -133,6 +133,8 @@ addresses = st.one_of(
 @given(address=addresses)
 @example(address=f"https://{CANARY}:x@cloud.mongodb.com\u2100")
 @example(address="http://localhost\n.evil.example")
+@example(address="HTTPS://0\\")
+@example(address="https://evil.example\\.mongodb.com")
 def test_an_address_of_atlas_is_https_or_loopback_for_whoever_reads_it_or_is_refused_without_what_is_secret_in_it(
     address,
 ):
