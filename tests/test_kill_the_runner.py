@@ -19,9 +19,9 @@ SEED = 20261124
 ROTATION_CALLS, GUARD_CALLS = 260, 24
 """The most outside calls of a rotation with two days of sweeps, and of one guarded call with its notice."""
 
-SAMPLE = 4 if not FULL_SIZE else None
-GUARD_SAMPLE = 3 if not FULL_SIZE else None
-LIVES, CALLS_IN_A_LIFE = (12 if FULL_SIZE else 2), (25, 60)
+SAMPLE = 3 if not FULL_SIZE else None
+GUARD_SAMPLE = 2 if not FULL_SIZE else None
+LIVES, CALLS_IN_A_LIFE = (12 if FULL_SIZE else 1), (25, 60)
 TOPICS = ("AlertsTopic", "EscalationsTopic")
 DANGEROUS, QUIET = timedelta(days=2), timedelta(days=1)
 

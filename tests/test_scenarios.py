@@ -32,7 +32,7 @@ class Seen:
         return [key for arn, key in self.keys.items() if arn != self.payments["key"]]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def seen(request):
     with open_scenario(request.param, NOW) as set_up:
         assert not set_up.world.progress.failures
@@ -40,14 +40,14 @@ def seen(request):
 
 
 def scenario(name):
-    return pytest.mark.parametrize("seen", [name], indirect=True)
+    return pytest.mark.parametrize("seen", [name], indirect=True, scope="module")
 
 
 def test_every_name_that_can_be_asked_for_has_its_scenario():
     assert set(SCENARIO_NAMES) == set(SCENARIOS)
 
 
-@pytest.mark.parametrize("seen", SCENARIO_NAMES, indirect=True)
+@pytest.mark.parametrize("seen", SCENARIO_NAMES, indirect=True, scope="module")
 def test_a_scenario_ends_at_the_moment_that_was_asked_for(seen):
     assert seen.now == NOW
 

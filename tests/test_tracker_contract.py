@@ -86,6 +86,8 @@ def on_moto(aws, dynamodb, table, stack):
 
 @pytest.fixture(scope="module")
 def local_store():
+    if not FULL_SIZE:
+        pytest.skip("DynamoDB Local is asked by `make prove`")
     if (reason := why_not()) is not None:
         pytest.skip(reason)
     with dynamodb_local() as address:
