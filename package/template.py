@@ -8,7 +8,11 @@ import yaml
 Template = dict[str, Any]
 
 
-class _Reader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types here
+# libyaml's reader where PyYAML came with it: it takes a fifth of the time.
+_Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Reader(_Safe):  # type: ignore[misc]  # PyYAML has no types here
     """The safe loader, taught CloudFormation's short forms."""
 
 

@@ -63,6 +63,7 @@ class PretendAws:
         self._lock = RLock()
         self._stack = ExitStack()
         self._session = boto3.session.Session()
+        self._clients: dict[tuple[str, str, str], Any] = {}
         self._people = People(clock.now, self.account)
         self._post = Post(clock.now)
         self._tables = Tables()
@@ -128,16 +129,19 @@ class PretendAws:
             return None
 
     def client(self, service: str, user: User | None = None, region: str = region) -> Any:  # noqa: ANN401 - boto3's
-        """A boto3 client bound to this AWS, as `user` or as the account's administrator."""
+        """The boto3 client bound to this AWS, as `user` or as the account's administrator; made once for all."""
         who = user or self.admin
+        wanted = (service, who.access_key_id, region)
         with self._lock:  # a session may not make two clients at once
-            return self._session.client(
-                service,
-                region_name=region,
-                endpoint_url=self.address,
-                aws_access_key_id=who.access_key_id,
-                aws_secret_access_key=who.secret_access_key,
-            )
+            if wanted not in self._clients:
+                self._clients[wanted] = self._session.client(
+                    service,
+                    region_name=region,
+                    endpoint_url=self.address,
+                    aws_access_key_id=who.access_key_id,
+                    aws_secret_access_key=who.secret_access_key,
+                )
+            return self._clients[wanted]
 
     def provision(self, resources: dict[str, Any], parameters: dict[str, str] | None = None) -> dict[str, Made]:
         """Make the tables, queues, topics and buses of a template's `Resources`.

@@ -133,7 +133,7 @@ def test_a_second_death_on_the_way_back_to_life_changes_nothing_in_the_end(journ
     count, unharmed = Count(about="two deaths", journey=journey), how_far(journey)
     chance = Random(f"{SEED} two deaths {journey}")
 
-    for number in range(150 if FULL_SIZE else 15):
+    for number in range(150 if FULL_SIZE else 8):
         fate = Fate(
             dies_at=chance.randint(1, unharmed.calls),
             after=chance.random() < 1 / 2,
@@ -256,7 +256,7 @@ class Crowd:
 def test_somebody_who_writes_the_project_at_any_call_changes_nothing_in_the_end(journey):
     count, calls = Count(about="the project is written by others", journey=journey), how_far(journey).calls
 
-    for number in range(1, calls + 1, 1 if FULL_SIZE else 7):
+    for number in range(1, calls + 1, 1 if FULL_SIZE else 14):
         history = begin(journey, Fate(dies_at=number))
         world = history.world
         history.fate.instead = lambda world=world: world.change(world.project, name="renamed")

@@ -53,7 +53,7 @@ def batches():
     chance = random.Random(SEED)
     places = [(kind, status, WHERE if "echo" in kind else (chance.choice(WHERE),)) for kind, status in FAULTS]
     every = [(kind, status, where) for kind, status, chosen in places for where in chosen]
-    chosen = chance.sample(every, len(every)) if FULL_SIZE else [*ALWAYS, *chance.sample(every, 3)]
+    chosen = chance.sample(every, len(every)) if FULL_SIZE else [*ALWAYS, chance.choice(every)]
     return [chosen[at : at + BATCH] for at in range(0, len(chosen), BATCH)]
 
 
