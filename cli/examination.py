@@ -1,4 +1,4 @@
-"""What a look from outside can find: the way to Keyturn, the caller's credentials, the clock, the fleet."""
+"""What a look from outside can find: the way to Keyturn, the caller's credentials, the clock, the fleet, its keys."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -78,6 +78,7 @@ def _inside(client: "Client", now: datetime, version: str) -> Iterator[Finding]:
     yield _version(health, version)
     yield from _itself(client)
     yield from _fleet(client, now)
+    yield _old_keys(client)
 
 
 def _itself(client: "Client") -> Iterator[Finding]:
@@ -161,6 +162,24 @@ def _fleet(client: "Client", now: datetime) -> Iterator[Finding]:
     if overdue:
         found = f"{count(len(overdue), 'project')} overdue"
         yield Finding(check="projects", verdict="look", found=found, mend="keyturn status names them")
+
+
+def _old_keys(client: "Client") -> Finding:
+    """Needed keys that somebody is taking away; the first page tells of all keys."""
+    try:
+        endangered = client.get("keys", limit=1)["endangered"]
+    except Failure as failure:
+        return Finding(check="keys", verdict="wrong", found=failure.text)
+    if not endangered:
+        return Finding(check="keys", verdict="ok", found="no needed key is disabled or about to be deleted")
+    told = [f"{one['key_id']}: {plain(one['warning']['text'])}" for one in endangered[:_MOST_NAMED]]
+    more = [f"and {len(endangered) - _MOST_NAMED} more"] if len(endangered) > _MOST_NAMED else []
+    return Finding(
+        check="keys",
+        verdict="wrong",
+        found="; ".join([*told, *more]),
+        mend="at once: `keyturn key KEY` says who needs it",
+    )
 
 
 def _minor(projects: list[Shape]) -> Iterator[Finding]:

@@ -1,9 +1,10 @@
-"""Which project a word means: its id, or the name that people know it by."""
+"""Which project a word means, and which word a project: its id, or the name that people know it by."""
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from cli.failures import Misused, Refused
+from cli.failures import Failure, Misused, Refused
 from cli.words import count, plain
 
 if TYPE_CHECKING:
@@ -35,3 +36,11 @@ def project_id_of(client: "Client", given: str) -> str:
         ids = "\n".join(f"  - {project_id}" for project_id in found)
         raise Misused(f"{count(len(found), 'project')} are called `{plain(given)}`: name one by its id.\n{ids}")
     return str(found[0])
+
+
+def names_of_projects(client: "Client") -> Mapping[str, str]:
+    """What people call each project, by its id; where the fleet cannot be read, nothing: an id tells enough then."""
+    try:
+        return {one["project_id"]: one["name"] for page in client.pages("projects") for one in page["items"]}
+    except Failure:
+        return {}

@@ -25,13 +25,14 @@ def desk():
 WATCHED = {"changed_at": "2027-03-01T09:00:00Z", "dead_letters": [], "expiring": [], "unverified": []}
 
 
-def well(api, *, skew=0, version=VERSION, projects=(), **watched):
+def well(api, *, skew=0, version=VERSION, projects=(), endangered=(), **watched):
     """An API that keeps out who does not sign, and answers who does."""
     date = {"Date": format_datetime(NOW - timedelta(seconds=skew), usegmt=True)}
     api.on(HEALTH, {"message": "Missing Authentication Token"}, status=403, headers=date)
     api.on(HEALTH, {"status": "ok", "version": version})
     api.on("GET /v1/watch", WATCHED | watched)
     api.on("GET /v1/projects", page(*(projects or [project()])))
+    api.on("GET /v1/keys", page(retiring={"keys": 0, "dollars_per_month": 0}, endangered=list(endangered)))
 
 
 def found(told):
@@ -55,8 +56,22 @@ def test_each_thing_is_looked_at_on_its_own(desk):
 
     verdicts = {check: verdict for check, (verdict, _, _) in seen.items()}
     assert verdicts == dict.fromkeys(
-        ("endpoint", "door", "clock", "credentials", "access", "version", "watch", "projects"), "ok"
+        ("endpoint", "door", "clock", "credentials", "access", "version", "watch", "projects", "keys"), "ok"
     )
+
+
+def test_needed_keys_that_somebody_takes_away_are_named_with_what_undoes_it(desk):
+    text = "KMS deletes it on 2027-03-08: that was scheduled outside Keyturn, and not undone"
+    harmed = [{"key_id": f"k{number}", "warning": {"text": text}} for number in range(12)]
+    well(desk.api, endangered=harmed)
+
+    told = desk.keyturn("doctor", "--json")
+    verdict, said, mend = found(told)["keys"]
+
+    assert (told.exit_code, verdict) == (1, "wrong")
+    assert said.startswith(f"k0: {text}; k1: {text}")
+    assert said.endswith(f"k9: {text}; and 2 more")
+    assert mend == "at once: `keyturn key KEY` says who needs it"
 
 
 @pytest.mark.parametrize(

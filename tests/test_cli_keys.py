@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from fake_api import DIGEST, NOW, OLD, PROJECT, deletion, in_days, key, open_api, page
+from fake_api import DIGEST, NOW, OLD, PROJECT, deletion, in_days, key, open_api, page, project
 from rich.console import Console
 
 from chalicelib.domain.records import ClusterTally, Harm, Reason
@@ -106,7 +106,7 @@ def test_a_shorter_retention_is_thought_through(desk, free_at, answer):
 
     told = desk.keyturn("key", OLD.key_id, "--retention-days", "9")
 
-    assert desk.api.asked[-1].query == {"retention_days": "9"}
+    assert desk.api.asked[0].query == {"retention_days": "9"}
     assert answer in told.stdout.replace("\n", " ")
 
 
@@ -122,7 +122,7 @@ def test_a_whole_arn_names_account_and_region(desk):
 
     desk.keyturn("key", str(OLD))
 
-    assert desk.api.asked[-1].query == {"account": "123456789012", "region": "us-east-1"}
+    assert desk.api.asked[0].query == {"account": "123456789012", "region": "us-east-1"}
 
 
 def test_all_keys_at_a_glance(desk):
@@ -153,8 +153,38 @@ def test_a_person_vouches_in_their_own_words(desk):
     told = desk.keyturn("attest", str(OLD), "--statement", "no copies were made")
 
     assert told.exit_code == 0
-    assert desk.api.asked[-1].body == {"statement": "no copies were made"}
-    assert desk.api.asked[-1].query == {"account": "123456789012", "region": "us-east-1"}
+    assert desk.api.asked[0].body == {"statement": "no copies were made"}
+    assert desk.api.asked[0].query == {"account": "123456789012", "region": "us-east-1"}
+
+
+def test_keys_are_told_with_the_names_of_their_projects(desk):
+    desk.api.on("GET /v1/keys", page(key(projects=(PROJECT, "5f" * 12)), cursor=None))
+    desk.api.on("GET /v1/projects", page(project(name="Shop\x1b[2J")))
+    desk.api.on(KEY, key())
+
+    listed, told = desk.keyturn("keys").stdout, desk.keyturn("key", OLD.key_id).stdout
+
+    assert f"Shop\N{REPLACEMENT CHARACTER}[2J, {'5f' * 12}" in listed
+    assert f"Shop\N{REPLACEMENT CHARACTER}[2J ({PROJECT})" in told
+
+
+def test_whoever_reads_json_costs_no_call_for_names(desk):
+    desk.api.on("GET /v1/keys", page(key()))
+    desk.api.on(KEY, key())
+
+    told = [desk.keyturn(*words, "--json") for words in (("keys",), ("key", OLD.key_id))]
+
+    assert [one.exit_code for one in told] == [0, 0]
+    assert desk.api.calls == ["GET /v1/keys", KEY]
+
+
+def test_where_the_fleet_cannot_be_read_an_id_names_a_project(desk):
+    desk.api.on("GET /v1/keys", page(key()))
+
+    told = desk.keyturn("keys")
+
+    assert (told.exit_code, told.stderr) == (0, "")
+    assert PROJECT in told.stdout
 
 
 def test_a_requested_deletion_shows_the_digest_and_what_the_other_person_types(desk):

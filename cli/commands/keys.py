@@ -1,6 +1,7 @@
 """`keys`, `key`, `attest` and `delete`: may a key go, and asking that it goes."""
 
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +10,10 @@ from cli.desk import Desk
 from cli.drawing.deletions import draw_deletion
 from cli.drawing.keys import draw_key, draw_keys
 from cli.front import command
+from cli.projects import names_of_projects
+
+if TYPE_CHECKING:
+    from cli.shapes import Shape
 
 
 @command("keys", example="keyturn keys --free")
@@ -20,7 +25,8 @@ def keys(
     """Every key, and whether it may go."""
     shown = desk.client.everything("keys")
     chosen = [key for key in shown["items"] if key["safe_to_delete"] or not free]
-    desk.show(shown | {"items": chosen}, draw_keys)
+    names = {} if desk.as_json else names_of_projects(desk.client)
+    desk.show(shown | {"items": chosen}, partial(draw_keys, names=names))
 
 
 @command("key", example="keyturn key 1234abcd-12ab-34cd-56ef-1234567890ab --retention-days 30")
@@ -40,7 +46,7 @@ def key(
     Says who needs it, what drains when, and since when it is proven that nobody does.
     """
     key_id, place = key_place(name)
-    desk.show(desk.client.get("keys", key_id, **place, retention_days=retention_days), draw_key)
+    _show(desk, desk.client.get("keys", key_id, **place, retention_days=retention_days))
 
 
 @command("attest", example="keyturn attest 1234abcd-12ab-34cd-56ef-1234567890ab --statement 'no copies were made'")
@@ -56,7 +62,7 @@ def attest(
     """
     key_id, place = key_place(name)
     body = {"statement": statement}
-    desk.show(desk.client.ask("POST", ("keys", key_id, "attestation"), query=place, body=body).read(), draw_key)
+    _show(desk, desk.client.ask("POST", ("keys", key_id, "attestation"), query=place, body=body).read())
 
 
 @command("delete", example="keyturn delete 1234abcd-12ab-34cd-56ef-1234567890ab --reason 'nothing needs it'")
@@ -73,3 +79,8 @@ def delete(
     key_id, place = key_place(name)
     body = {"reason": reason}
     desk.show(desk.client.ask("POST", ("keys", key_id, "deletion"), query=place, body=body).read(), draw_deletion)
+
+
+def _show(desk: Desk, key: "Shape") -> None:
+    names = {} if desk.as_json else names_of_projects(desk.client)
+    desk.show(key, partial(draw_key, names=names))

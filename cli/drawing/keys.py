@@ -1,12 +1,13 @@
 """Keys as pictures: whether one may be deleted, in words, and what drains when, as bars."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from rich.text import Text
 
 from cli.pictures import BAD, BUSY, GOOD, QUIET, WARN, Bar, Picture, pairs, points, said, stack, table
 from cli.shapes import Shape
-from cli.words import count, day, days_until, distance, dollars, minute, moment, when
+from cli.words import count, day, days_until, distance, dollars, minute, moment, named, when
 
 _COLOURS = {
     "current": GOOD,
@@ -25,12 +26,12 @@ HARMS = {
 _ON_ITS_WAY = {"quarantined": "It is in quarantine", "pending_deletion": "KMS is going to delete it"}
 
 
-def draw_keys(shape: Shape, now: datetime) -> Picture:
-    """Keys as a table, and what the old ones cost."""
+def draw_keys(shape: Shape, now: datetime, names: Mapping[str, str]) -> Picture:
+    """Keys as a table with their projects' names, and what the old ones cost."""
     if not shape["items"]:
         return said("No key.")
     retiring = shape.get("retiring")
-    drawn = table(("!key", "!state", "!may go", "projects"), (_row(key, now) for key in shape["items"]))
+    drawn = table(("!key", "!state", "!may go", "projects"), (_row(key, now, names) for key in shape["items"]))
     return stack(drawn, said(_cost(retiring), QUIET) if retiring else None)
 
 
@@ -40,8 +41,9 @@ def _cost(retiring: Shape) -> str:
     return f"{count(retiring['keys'], 'old key')} for {dollars(retiring['dollars_per_month'])} a month"
 
 
-def _row(key: Shape, now: datetime) -> tuple[Picture, ...]:
-    return key["key_id"], _state(key), _may_go(key, now), ", ".join(key["projects"])
+def _row(key: Shape, now: datetime, names: Mapping[str, str]) -> tuple[Picture, ...]:
+    projects = (named(names, one) if one in names else one for one in key["projects"])
+    return key["key_id"], _state(key), _may_go(key, now), ", ".join(projects)
 
 
 def _state(key: Shape) -> Text:
@@ -60,10 +62,11 @@ def _may_go(key: Shape, now: datetime) -> Text:
     return Text(f"on {day(key['free_at'])}" if comes else "no", QUIET)
 
 
-def draw_key(key: Shape, now: datetime) -> Picture:
-    """One key: whether it may be deleted, and why not."""
+def draw_key(key: Shape, now: datetime, names: Mapping[str, str]) -> Picture:
+    """One key and its projects' names: whether it may be deleted, and why not."""
     what_if = key.get("what_if")
     proof = key["proof"]
+    projects = (f"{named(names, one)} ({one})" if one in names else one for one in key["projects"])
     return stack(
         said("May this key be deleted?", QUIET),
         answer(key, now),
@@ -76,7 +79,7 @@ def draw_key(key: Shape, now: datetime) -> Picture:
             [
                 ("key", key["arn"]),
                 ("state", _state(key)),
-                ("projects", ", ".join(key["projects"]) or "none known"),
+                ("projects", ", ".join(projects) or "none known"),
                 ("made by Keyturn", _made_by_us(key)),
                 ("replaced", minute(key["replaced_at"]) if key["replaced_at"] else None),
                 ("last looked", minute(key["swept_at"])),
