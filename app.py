@@ -22,10 +22,18 @@ app.register_blueprint(routes)
 # Replaced by the stack's own queues and stream when the template is merged (.chalice/resources.yaml).
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:placeholder"
 STREAM = "arn:aws:dynamodb:us-east-1:000000000000:table/placeholder/stream/placeholder"
+KMS_OPERATIONS = [
+    "ScheduleKeyDeletion",
+    "DisableKey",
+    "PutKeyPolicy",
+    "DeleteAlias",
+    "CancelKeyDeletion",
+    "EnableKey",
+]
 KMS_CALLS = {
     "source": ["aws.kms"],
     "$or": [
-        {"detail": {"eventName": ["ScheduleKeyDeletion", "DisableKey", "PutKeyPolicy", "DeleteAlias"]}},
+        {"detail": {"eventName": KMS_OPERATIONS}},
         {"detail-type": ["KMS CMK Deletion"]},
     ],
 }

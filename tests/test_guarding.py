@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+import app
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.guarding import (
     DELETED,
     NOBODY_KNOWN,
+    WATCHED,
     Act,
     decide,
     harm_of,
@@ -127,12 +129,16 @@ def test_the_key_is_found_however_the_call_names_it(given):
     assert read_call(given).arn == ARN
 
 
+def test_the_rule_in_the_stack_lets_through_what_is_watched_and_nothing_else():
+    assert set(app.KMS_OPERATIONS) == WATCHED
+
+
 @pytest.mark.parametrize(
     "given",
     [
         {},
         {"source": "aws.kms", "detail": None},
-        event("EnableKey"),
+        event("TagResource"),
         event(errorCode="AccessDenied"),
         event(key_id="alias/x"),
         event(key_id=""),

@@ -20,7 +20,10 @@ NOBODY_KNOWN = "unknown: no event told of it; see CloudTrail"
 
 DISABLE = "DisableKey"
 SCHEDULE = "ScheduleKeyDeletion"
-WATCHED = frozenset({DISABLE, SCHEDULE, "PutKeyPolicy", "DeleteAlias"})
+UNDOING = frozenset({"EnableKey", "CancelKeyDeletion"})
+"""What undoes the worst of it; whether all is well again shows in KMS alone, for a cancelled key is still disabled."""
+
+WATCHED = frozenset({DISABLE, SCHEDULE, "PutKeyPolicy", "DeleteAlias"}) | UNDOING
 
 
 @dataclass(frozen=True, kw_only=True)

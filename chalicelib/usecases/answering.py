@@ -1,4 +1,4 @@
-"""Answers a KMS call on a needed key, for guard and patrol alone: undoes it or tells, as the domain decides.
+"""Answers a KMS call on a needed key, or its state, for guard and patrol alone: undoes or tells, as the domain decides.
 
 The key comes back before anything is written, and again for the same event told twice: somebody may have called
 again meanwhile. The notice is named by the event, so that it is told once.
@@ -8,7 +8,8 @@ import logging
 from dataclasses import replace
 from datetime import datetime
 
-from chalicelib.domain.guarding import Act, KeyCall, decide, harm_of
+from chalicelib.domain.guarding import Act, KeyCall, decide, harm_of, unseen_call
+from chalicelib.domain.observed import KeyDescription
 from chalicelib.domain.records import AuditEntry, Change, Harm, Key, Notice, Project
 from chalicelib.domain.wording_deletion import call_not_undone, call_told, key_brought_back
 from chalicelib.usecases.locate import keys_among, projects_of
@@ -28,16 +29,31 @@ def answer_call(outside: Outside, call: KeyCall, key: Key, now: datetime) -> Key
     match decide(call, key, deletion, projects):
         case Act.TELL:
             _tell(outside, call_told(call, key, projects, now), call, now, "call on a needed key seen")
-            return remember_harm(outside, key, harm_of(call, key.harm, now))
+            return _remember_harm(outside, key, harm_of(call, key.harm, now))
         case Act.BRING_BACK:
             _bring_back(outside, call, key, projects, now)
-            return remember_harm(outside, key, None)
+            return _remember_harm(outside, key, None)
         case Act.NOTHING:
             _log.info("%s on %s by %s is left alone", call.operation, call.arn, call.actor)
             return key
 
 
-def remember_harm(outside: Outside, key: Key, harm: Harm | None) -> Key:
+def answer_state(outside: Outside, listed: Key, described: KeyDescription) -> Key:
+    """Answer what KMS shows of a key as it would the call that led there; a healthy key's old harm is forgotten.
+
+    Gives the key as it is remembered then; one that nothing happened to is not even read again.
+    """
+    now = outside.now()
+    call = unseen_call(described, listed.harm, now)
+    if call is None and listed.harm is None:
+        return listed
+    key = outside.tracker.key(listed.arn)
+    if key is None:
+        return listed
+    return answer_call(outside, call, key, now) if call is not None else _remember_harm(outside, key, None)
+
+
+def _remember_harm(outside: Outside, key: Key, harm: Harm | None) -> Key:
     """Remember what stands, or that nothing does any more; a key that others write at the same moment is read again."""
     for left in reversed(range(_TRIES)):
         if key.harm == harm:
@@ -62,7 +78,7 @@ def _bring_back(outside: Outside, call: KeyCall, key: Key, projects: tuple[Proje
     except OutsideError as problem:
         cry = call_not_undone(call, key, projects, now, why=problem.message)
         _tell(outside, cry, call, now, "call on a needed key could not be undone")
-        remember_harm(outside, key, harm_of(call, key.harm, now))
+        _remember_harm(outside, key, harm_of(call, key.harm, now))
         raise
     _tell(outside, key_brought_back(call, key, projects, now), call, now, "call on a needed key undone")
 

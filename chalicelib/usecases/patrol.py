@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from chalicelib.domain.counting import counted
-from chalicelib.domain.guarding import is_going, is_needed, unseen_call
+from chalicelib.domain.guarding import is_going, is_needed
 from chalicelib.domain.observed import KeyDescription
 from chalicelib.domain.records import Key, Project
 from chalicelib.domain.vocabulary import KeyState
-from chalicelib.usecases.answering import answer_call, remember_harm
+from chalicelib.usecases.answering import answer_state
 from chalicelib.usecases.locate import keys_among
 from chalicelib.usecases.observe import all_of
 from chalicelib.usecases.ports import Outside, OutsideError
@@ -61,14 +61,6 @@ def _described(outside: Outside, key: Key, projects: dict[str, Project]) -> KeyD
 
 
 def _look_at(outside: Outside, listed: Key, described: KeyDescription | OutsideError) -> Key:
-    """The key as it is remembered after the look; one that nothing happened to is not even read again."""
     if isinstance(described, OutsideError):
         raise described
-    now = outside.now()
-    call = unseen_call(described, listed.harm, now)
-    if call is None and listed.harm is None:
-        return listed
-    key = outside.tracker.key(listed.arn)
-    if key is None:
-        return listed
-    return answer_call(outside, call, key, now) if call is not None else remember_harm(outside, key, None)
+    return answer_state(outside, listed, described)

@@ -14,6 +14,7 @@ from prove.deleting import Fault, Leaving, a_free_key, approved
 from simple_world import ACCOUNT, DAY, HOUR, MINUTE, REGION, START, Killed, World, a_world, old_key
 
 from chalicelib.domain.arn import KeyArn
+from chalicelib.domain.guarding import UNDOING
 from chalicelib.domain.observed import KeyStatus
 from chalicelib.domain.records import ClusterTally, Key, Policy, Reason
 from chalicelib.domain.vocabulary import GuardMode, KeyState, NoticeKind
@@ -142,6 +143,43 @@ def test_a_fault_at_any_call_is_mended_by_the_next_delivery(call, fault):
 
         rescues = [n for n in world.tracker.notices if n.kind is NoticeKind.KEY_RESCUED]
         assert (status(world), len(rescues)) == (KeyStatus.ENABLED, 1), (at, died_before_it_was_back)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_when_people_have_undone_what_was_only_told_of_the_key_is_in_danger_no_more(call):
+    world = a_needed_key(**NEEDED["held by snapshots"])
+    world.change(world.project, policy=Policy(guard=GuardMode.TELL))
+    arn, (operation, window) = old_key(world), CALLS[call]
+    do(world.keys, arn, operation, window)
+    guard_key(world.outside, event(arn, operation, window=window))
+    told = world.told()
+    assert world.tracker.key(arn).harm is not None
+
+    world.keys.change(arn, status=KeyStatus.ENABLED, deletion_date=None)
+    going = guard_key(world.outside, event(arn, "EnableKey", number=2))
+
+    assert (going, world.tracker.key(arn).harm, world.told()) == (0, None, told)
+
+
+def test_a_key_whose_deletion_was_cancelled_is_still_disabled_and_in_danger():
+    world = a_needed_key(**NEEDED["held by snapshots"])
+    world.change(world.project, policy=Policy(guard=GuardMode.TELL))
+    arn = old_key(world)
+    do(world.keys, arn, "ScheduleKeyDeletion", 7)
+    guard_key(world.outside, event(arn, "ScheduleKeyDeletion", window=7))
+
+    world.keys.change(arn, status=KeyStatus.DISABLED, deletion_date=None)
+    going = guard_key(world.outside, event(arn, "CancelKeyDeletion", number=2))
+
+    assert (going, world.tracker.key(arn).harm.operation) == (0, "DisableKey")
+
+
+@pytest.mark.parametrize("operation", sorted(UNDOING))
+def test_undoing_where_nothing_was_done_asks_kms_nothing(operation):
+    world = a_needed_key(**NEEDED["current"])
+
+    assert guard_key(world.outside, event(old_key(world), operation)) == 0
+    assert (world.keys.calls, world.told()) == ([], [])
 
 
 def test_a_free_key_is_left_alone_whatever_is_called():
