@@ -1,6 +1,6 @@
 """What every tracker promises, held against the fake and against DynamoDB's adapter alike.
 
-The adapter speaks to moto, and to DynamoDB Local where `make dynamodb-local` has fetched it.
+The adapter speaks to moto, and in `make prove` to DynamoDB Local where that can be fetched.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -84,12 +84,12 @@ def on_moto(aws, dynamodb, table, stack):
     store.empty()
 
 
+WHY_NOT = why_not()
+ON_DYNAMODB_LOCAL = pytest.param("on_dynamodb_local", marks=[pytest.mark.skip(WHY_NOT)] if WHY_NOT else [])
+
+
 @pytest.fixture(scope="module")
 def local_store():
-    if not FULL_SIZE:
-        pytest.skip("DynamoDB Local is asked by `make prove`")
-    if (reason := why_not()) is not None:
-        pytest.skip(reason)
     with dynamodb_local() as address:
         client = client_at(address)
         made = shipped_table(client)
@@ -103,7 +103,7 @@ def on_dynamodb_local(local_store):
     local_store.empty()
 
 
-@pytest.fixture(params=["on_moto", "on_dynamodb_local"])
+@pytest.fixture(params=["on_moto", ON_DYNAMODB_LOCAL])
 def store(request):
     return request.getfixturevalue(request.param)
 
@@ -113,7 +113,7 @@ def stored(store):
     return store.tracker
 
 
-@pytest.fixture(params=["fake", "on_moto", "on_dynamodb_local"])
+@pytest.fixture(params=["fake", "on_moto", ON_DYNAMODB_LOCAL])
 def tracker(request):
     return FakeTracker() if request.param == "fake" else request.getfixturevalue(request.param).tracker
 
@@ -930,7 +930,7 @@ def test_a_refused_change_leaves_the_chain_as_it_was(tracker):
     assert tracker.trail("p1") == before
 
 
-@pytest.mark.parametrize("tracked", ["fake", "on_moto", "on_dynamodb_local"])
+@pytest.mark.parametrize("tracked", ["fake", "on_moto", ON_DYNAMODB_LOCAL])
 def test_each_entry_names_the_request_that_caused_it(tracked, request):
     served = iter(["request 1", "request 2", ""])
     if tracked == "fake":

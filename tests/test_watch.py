@@ -50,6 +50,33 @@ def test_where_all_is_well_nothing_is_told_and_the_record_is_written_once(world)
     assert world.shown == {"changed_at": "2027-03-01T12:00:00Z", "dead_letters": [], "expiring": [], "unverified": []}
 
 
+def test_atlas_is_asked_once_a_day_and_hourly_while_people_have_something_to_mend(world):
+    def asked_in_a_day():
+        before = len(world.atlas.calls)
+        for _ in range(24):
+            world.look()
+            world.wait(HOUR)
+        return len(world.atlas.calls) - before
+
+    well = asked_in_a_day()
+    since = world.shown["changed_at"]
+    well_again = asked_in_a_day()
+    world.atlas.expiries[ACCOUNTS["owner"]] = (START + 20 * DAY,)
+    expiring = asked_in_a_day()
+
+    assert (well, well_again, expiring) == (2, 2, 48)
+    assert since == "2027-03-01T12:00:00Z" != world.shown["changed_at"]
+
+
+def test_a_look_that_finds_nothing_new_is_not_shown_as_a_change(world):
+    world.look()
+    world.wait(DAY)
+    world.look()
+
+    assert len(world.tracker.commits) == 2
+    assert world.shown["changed_at"] == "2027-03-01T12:00:00Z"
+
+
 def test_a_queue_that_fills_is_told_once_and_again_after_it_was_empty(world):
     told = []
     for letters in (2, 3, 3, 0, 1):

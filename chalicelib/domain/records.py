@@ -465,8 +465,12 @@ class Watch:
     """The dead-letter queues that were not empty."""
     expiring: tuple[str, ...] = ()
     """The service accounts with a secret that expires soon, in words."""
+    unread: tuple[str, ...] = ()
+    """The service accounts whose secrets Atlas does not show, in words."""
+    asked_at: datetime | None = None
+    """When Atlas last told, or refused to tell, of every service account."""
     unverified: tuple[str, ...] = ()
-    """What could not be looked at, and why, in words."""
+    """What else could not be looked at, and why, in words."""
     version: int = 0
 
     @property

@@ -166,7 +166,7 @@ def show_watch(outside: Outside) -> Shape:
         "changed_at": _time(seen.changed_at) if seen is not None else None,
         "dead_letters": list(seen.filled) if seen is not None else [],
         "expiring": list(seen.expiring) if seen is not None else [],
-        "unverified": list(seen.unverified) if seen is not None else [],
+        "unverified": [*seen.unverified, *seen.unread] if seen is not None else [],
     }
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from chalicelib.domain.expiry import Expiry, in_question, rung_owed
 from chalicelib.domain.records import Change, Notice, Watch
@@ -12,16 +12,18 @@ from chalicelib.usecases.ports import Conflict, Outside, OutsideError, Permanent
 
 _log = logging.getLogger(__name__)
 
+_DAILY = timedelta(hours=23, minutes=30)
+"""A schedule is never quite on time."""
+
 
 def watch_over_keyturn(outside: Outside) -> int:
     """Look at every dead-letter queue and service account, tell what is new; gives the number of messages that lie."""
     now = outside.now()
     known = outside.tracker.watch()
-    seen = replace(known, unverified=(), expiring=()) if known is not None else Watch(changed_at=now)
+    seen = replace(known, unverified=()) if known is not None else Watch(changed_at=now)
     counts, seen = _count(outside, seen)
-    expiries, seen = _expiries(outside, seen, now)
+    expiries, seen = _expiries(outside, seen, now) if _atlas_is_to_be_asked(seen, now) else ([], seen)
     owed = [(one, rung) for one in expiries if (rung := rung_owed(one, now)) is not None]
-    seen = replace(seen, expiring=tuple(_in_words(one) for one, _ in owed))
     newly = [name for name in seen.filled if known is None or name not in known.filled]
     notices = (
         *(dead_letters(name, counts[name], now) for name in newly if name in counts),
@@ -41,10 +43,16 @@ def _count(outside: Outside, seen: Watch) -> tuple[dict[str, int], Watch]:
     return counts, replace(seen, filled=tuple(sorted(name for name, number in counts.items() if number)))
 
 
+def _atlas_is_to_be_asked(seen: Watch, now: datetime) -> bool:
+    """Once a day; and with every look while people have something to mend, so that they see it mended."""
+    return seen.asked_at is None or now - seen.asked_at >= _DAILY or bool(seen.expiring or seen.unread)
+
+
 def _expiries(outside: Outside, seen: Watch, now: datetime) -> tuple[list[Expiry], Watch]:
     """What Atlas shows of our own accounts; where it may not be seen that is said, and no error."""
     found: list[Expiry] = []
-    unverified: list[str] = []
+    unread: list[str] = []
+    asked_at: datetime | None = now
     for organization in outside.organizations():
         atlas = outside.atlas(organization)
         for role, client_id in outside.service_accounts(organization).items():
@@ -52,11 +60,15 @@ def _expiries(outside: Outside, seen: Watch, now: datetime) -> tuple[list[Expiry
                 at = in_question(atlas.secret_expiries(client_id), now)
             except OutsideError as problem:
                 _log.warning("when the secrets of %s expire could not be read: %s", client_id, problem.message)
-                unverified += [_unread(organization, role, client_id)] if isinstance(problem, PermanentError) else []
+                if isinstance(problem, PermanentError):
+                    unread.append(_unread(organization, role, client_id))
+                else:
+                    asked_at = None
                 continue
             if at is not None:
                 found.append(Expiry(organization=organization, role=role, client_id=client_id, at=at))
-    return found, replace(seen, unverified=(*seen.unverified, *unverified))
+    expiring = tuple(_in_words(one) for one in found if rung_owed(one, now) is not None)
+    return found, replace(seen, expiring=expiring, unread=tuple(unread), asked_at=asked_at)
 
 
 def _unread(organization: str, role: str, client_id: str) -> str:
@@ -74,7 +86,8 @@ def _record(outside: Outside, known: Watch | None, seen: Watch, notices: tuple[N
     new = tuple(notice for notice in notices if outside.tracker.notice(notice.notice_id) is None)
     if seen == known and not new:
         return
+    same = known is not None and replace(seen, asked_at=known.asked_at) == known
     try:
-        outside.tracker.commit(Change(records=(replace(seen, changed_at=now),), notices=new))
+        outside.tracker.commit(Change(records=(seen if same else replace(seen, changed_at=now),), notices=new))
     except Conflict:
         _log.info("somebody else watched at the same moment")

@@ -137,8 +137,6 @@ def test_operators_who_ask_at_once_get_one_rotation(crowd):
 
 @pytest.fixture(scope="module")
 def stored():
-    if not FULL_SIZE:
-        pytest.skip("DynamoDB Local is asked by `make prove`")
     if (reason := why_not()) is not None:
         pytest.skip(reason)
     with dynamodb_local() as address:
