@@ -49,7 +49,7 @@ PURPOSES = {
     API: "the rotation and the API's previews",
     "preview": "the rotation and the API's previews",
     "rotate": "the rotation and the API's previews",
-    "watch": "our own credentials, hourly, whatever the number of projects",
+    "watch": "our own credentials, daily, whatever the number of projects",
 }
 QUEUES_POLLED = 2
 """The event source mappings of rotate and sweep."""
