@@ -1,7 +1,7 @@
 """Which project a word means, and which word a project: its id, or the name that people know it by."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from cli.failures import Failure, Misused, Refused
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
 _ID = re.compile(r"[0-9A-Fa-f]{24}")
 """How Atlas writes the id of a project: what looks like one is never looked for among the names."""
+
+
+_ONE_BY_ONE = 5
+"""Up to so many projects are asked for by themselves, more are looked for in the whole fleet."""
 
 
 def project_id_of(client: "Client", given: str) -> str:
@@ -38,9 +42,11 @@ def project_id_of(client: "Client", given: str) -> str:
     return str(found[0])
 
 
-def names_of_projects(client: "Client") -> Mapping[str, str]:
-    """What people call each project, by its id; where the fleet cannot be read, nothing: an id tells enough then."""
+def names_of_projects(client: "Client", wanted: Collection[str]) -> Mapping[str, str]:
+    """What people call these projects, by their ids; what cannot be read is left out: an id tells enough then."""
     try:
-        return {one["project_id"]: one["name"] for page in client.pages("projects") for one in page["items"]}
+        if len(wanted) > _ONE_BY_ONE:
+            return {one["project_id"]: one["name"] for page in client.pages("projects") for one in page["items"]}
+        return {project_id: client.get("projects", project_id)["name"] for project_id in wanted}
     except Failure:
         return {}

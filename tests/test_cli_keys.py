@@ -157,15 +157,25 @@ def test_a_person_vouches_in_their_own_words(desk):
     assert desk.api.asked[0].query == {"account": "123456789012", "region": "us-east-1"}
 
 
-def test_keys_are_told_with_the_names_of_their_projects(desk):
-    desk.api.on("GET /v1/keys", page(key(projects=(PROJECT, "5f" * 12)), cursor=None))
-    desk.api.on("GET /v1/projects", page(project(name="Shop\x1b[2J")))
+def test_a_key_is_told_with_the_names_of_its_projects(desk):
+    desk.api.on("GET /v1/keys", page(key()))
     desk.api.on(KEY, key())
+    desk.api.on(f"GET /v1/projects/{PROJECT}", project(name="Shop\x1b[2J"))
 
     listed, told = desk.keyturn("keys").stdout, desk.keyturn("key", OLD.key_id).stdout
 
-    assert f"Shop\N{REPLACEMENT CHARACTER}[2J, {'5f' * 12}" in listed
+    assert "Shop\N{REPLACEMENT CHARACTER}[2J" in listed
     assert f"Shop\N{REPLACEMENT CHARACTER}[2J ({PROJECT})" in told
+
+
+def test_the_names_of_many_projects_are_looked_for_in_the_fleet(desk):
+    desk.api.on("GET /v1/keys", page(key(projects=(PROJECT, *(f"{number:024x}" for number in range(9))))))
+    desk.api.on("GET /v1/projects", page(project()))
+
+    told = desk.keyturn("keys").stdout
+
+    assert desk.api.calls == ["GET /v1/keys", "GET /v1/projects"]
+    assert f"payments, {0:024x}" in told
 
 
 def test_whoever_reads_json_costs_no_call_for_names(desk):

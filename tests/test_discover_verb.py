@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from fake_atlas import PROJECT, ROLE_ARN, FakeAtlas, a_cluster, an_event, some_settings
-from simple_world import DAY, HOUR, START, World, a_policy_for, a_world, found, in_state, old_key
+from simple_world import DAY, FORBIDDEN, HOUR, START, World, a_policy_for, a_world, found, in_state, old_key
 
 from chalicelib.domain.key_policy import ATLAS_ACTIONS
 from chalicelib.domain.observed import Encryption, KeyStatus, Settings
@@ -281,6 +281,32 @@ def test_an_organization_that_cannot_be_listed_delays_no_other_and_fails_aloud(w
         discover_all(world.outside)
 
     assert world.project.name == "renamed"
+
+
+def test_an_organization_that_atlas_refuses_is_told_once_a_day_with_what_mends_it(world):
+    world.atlas.fail("projects", FORBIDDEN, times=None)
+
+    told = []
+    for _ in range(2):
+        for _ in range(3):  # as Lambda tries again
+            with pytest.raises(PermanentError):
+                discover_all(world.outside)
+        told.append(len(world.tracker.notices))
+        world.wait(DAY)
+
+    notice = world.tracker.notices[0]
+    assert told == [1, 2]
+    assert (notice.kind, notice.escalate) == (NoticeKind.ATLAS_UNREACHABLE, True)
+    assert FORBIDDEN.message in notice.text
+
+
+def test_an_organization_that_does_not_answer_for_now_is_tried_again_and_not_told(world):
+    world.atlas.fail("projects", BUSY)
+
+    with pytest.raises(TemporaryError):
+        discover_all(world.outside)
+
+    assert world.told() == []
 
 
 def test_a_project_that_is_gone_is_told_once_and_stays_tracked(world):

@@ -70,6 +70,25 @@ def rotation_waits(project: Project, rotation: Rotation, now: datetime) -> Notic
     )
 
 
+def organization_unreachable(organization: str, why: str, now: datetime) -> Notice:
+    """Atlas does not let a whole organization be looked at; told once a day."""
+    return Notice(
+        notice_id=notice_id("organization unreachable", organization, day(now)),
+        kind=NoticeKind.ATLAS_UNREACHABLE,
+        subject=subject_line(f"Keyturn: Atlas organization {organization} cannot be looked at"),
+        text=(
+            f"The projects of Atlas organization {organization} could not be listed: {why}\n"
+            "Until this is mended nobody sees there what changes: new projects, keys changed by hand, keys that Atlas"
+            " finds invalid. Reminders go on by what is known; no key is called free, and none is taken away.\n"
+            "What to do: mend what the first line names. The next look, within a day, takes it up; this is told once a"
+            " day until then."
+        ),
+        created_at=now,
+        escalate=True,
+        detail={"organization": organization},
+    )
+
+
 def secret_expires(expiry: Expiry, rung: int, now: datetime) -> Notice:
     """A secret of a service account expires soon, or has expired."""
     left = days_left(expiry, now)

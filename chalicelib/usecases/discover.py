@@ -11,11 +11,11 @@ from chalicelib.domain.observed import AtlasProject
 from chalicelib.domain.records import Change, Policy, Project
 from chalicelib.domain.waiting import waits_too_long
 from chalicelib.domain.wording import drift
-from chalicelib.domain.wording_watch import rotation_waits
+from chalicelib.domain.wording_watch import organization_unreachable, rotation_waits
 from chalicelib.usecases.acknowledging import follow_alerts
 from chalicelib.usecases.looking import discover_project
 from chalicelib.usecases.observe import all_of
-from chalicelib.usecases.ports import Conflict, Outside, OutsideError
+from chalicelib.usecases.ports import Conflict, Outside, OutsideError, PermanentError
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +34,7 @@ def discover_all(outside: Outside) -> int:
             listed = tuple(outside.atlas(organization).projects())
         except OutsideError as problem:
             _log.warning("organization %s could not be listed: %s", organization, problem.message)
+            _tell_of_an_organization(outside, organization, problem)
             failed = failed or problem
             continue
         looks = (partial(_look_at, outside, found, defaults, fleet.get(found.project_id)) for found in listed)
@@ -46,6 +47,17 @@ def discover_all(outside: Outside) -> int:
     if failed is not None:
         raise failed
     return looked
+
+
+def _tell_of_an_organization(outside: Outside, organization: str, problem: OutsideError) -> None:
+    """Tell people what trying again does not mend."""
+    if not isinstance(problem, PermanentError):
+        return
+    now = outside.now()
+    notice = organization_unreachable(organization, problem.message, now)
+    if outside.tracker.notice(notice.notice_id) is None:
+        with suppress(Conflict):
+            outside.tracker.commit(Change(records=(), notices=(notice,)))
 
 
 def _look_at(outside: Outside, found: AtlasProject, defaults: Policy, known: Project | None) -> None:

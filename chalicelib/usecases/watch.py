@@ -61,7 +61,7 @@ def _expiries(outside: Outside, seen: Watch, now: datetime) -> tuple[list[Expiry
             except OutsideError as problem:
                 _log.warning("when the secrets of %s expire could not be read: %s", client_id, problem.message)
                 if isinstance(problem, PermanentError):
-                    unread.append(_unread(organization, role, client_id))
+                    unread.append(_unread(organization, role, client_id, problem.message))
                 else:
                     asked_at = None
                 continue
@@ -71,10 +71,10 @@ def _expiries(outside: Outside, seen: Watch, now: datetime) -> tuple[list[Expiry
     return found, replace(seen, expiring=expiring, unread=tuple(unread), asked_at=asked_at)
 
 
-def _unread(organization: str, role: str, client_id: str) -> str:
+def _unread(organization: str, role: str, client_id: str, why: str) -> str:
     return (
         f"when the secrets expire of service account {client_id}, the {role} of organization {organization}: Atlas"
-        " does not show it to the reader"
+        f" does not show it to the reader ({why})"
     )
 
 

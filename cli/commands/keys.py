@@ -13,6 +13,8 @@ from cli.front import command
 from cli.projects import names_of_projects
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cli.shapes import Shape
 
 
@@ -25,8 +27,7 @@ def keys(
     """Every key, and whether it may go."""
     shown = desk.client.everything("keys")
     chosen = [key for key in shown["items"] if key["safe_to_delete"] or not free]
-    names = {} if desk.as_json else names_of_projects(desk.client)
-    desk.show(shown | {"items": chosen}, partial(draw_keys, names=names))
+    desk.show(shown | {"items": chosen}, partial(draw_keys, names=_names(desk, chosen)))
 
 
 @command("key", example="keyturn key 1234abcd-12ab-34cd-56ef-1234567890ab --retention-days 30")
@@ -82,5 +83,11 @@ def delete(
 
 
 def _show(desk: Desk, key: "Shape") -> None:
-    names = {} if desk.as_json else names_of_projects(desk.client)
-    desk.show(key, partial(draw_key, names=names))
+    desk.show(key, partial(draw_key, names=_names(desk, [key])))
+
+
+def _names(desk: Desk, keys: "list[Shape]") -> "Mapping[str, str]":
+    """What the keys' projects are called, for people."""
+    if desk.as_json:
+        return {}
+    return names_of_projects(desk.client, {project_id for key in keys for project_id in key["projects"]})
