@@ -45,6 +45,15 @@ def test_a_stage_has_the_stack_that_the_page_says():
     assert "`keyturn-test`" in PAGE
 
 
+def test_who_reads_secrets_is_named_where_a_key_of_ones_own_must_let_them():
+    policies = (ROOT / ".chalice" / "policies").glob("*.json")
+    readers = {one.stem for one in policies if "secretsmanager:GetSecretValue" in one.read_text(encoding="utf-8")}
+
+    (sentence,) = re.findall(r"must let\n([^.]*) decrypt through Secrets Manager", PAGE)
+
+    assert set(re.findall(r"`(\w+)`", sentence)) == readers
+
+
 def test_every_file_that_the_page_links_is_there():
     links = re.findall(r"\]\(([^)]+)\)", PAGE)
 
