@@ -336,15 +336,33 @@ def test_an_api_elsewhere_is_never_asked_for_a_clock(office):
     )
 
 
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C is heard by what is started here, also when these tests run in the background, where it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("option", [[], ["--json"]])
 def test_the_command_prints_its_address_and_ends_with_ctrl_c(office, option):
     command = [sys.executable, "-m", "cli", "console", "--endpoint", "http://127.0.0.1:1", *option]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
-        said = running.stdout.readline()
-        address = json.loads(said)["url"] if option else said.strip()
-        page = Console(address).ask()
-        running.send_signal(signal.SIGINT)
-        rest, errors = running.communicate(timeout=10)
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        try:
+            said = running.stdout.readline()
+            address = json.loads(said)["url"] if option else said.strip()
+            page = Console(address).ask()
+            running.send_signal(signal.SIGINT)
+            rest, errors = running.communicate(timeout=10)
+        finally:
+            running.kill()
 
     assert (page.status, running.returncode, errors) == (200, 0, "")
     assert not any(secret in said + rest for secret in (SECRET, TOKEN, "AKIAADA"))
