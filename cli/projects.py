@@ -47,6 +47,6 @@ def names_of_projects(client: "Client", wanted: Collection[str]) -> Mapping[str,
     try:
         if len(wanted) > _ONE_BY_ONE:
             return {one["project_id"]: one["name"] for page in client.pages("projects") for one in page["items"]}
-        return {project_id: client.get("projects", project_id)["name"] for project_id in wanted}
+        return {one: client.get("projects", one)["name"] for one in wanted if _ID.fullmatch(one)}
     except Failure:
         return {}
