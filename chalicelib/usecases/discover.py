@@ -8,7 +8,7 @@ from functools import partial
 from chalicelib.domain.acknowledgement import is_worth_asking
 from chalicelib.domain.discovery import PROJECT_GONE
 from chalicelib.domain.observed import AtlasProject
-from chalicelib.domain.records import Change, Policy, Project
+from chalicelib.domain.records import Change, Notice, Policy, Project
 from chalicelib.domain.waiting import waits_too_long
 from chalicelib.domain.wording import drift
 from chalicelib.domain.wording_watch import organization_unreachable, rotation_waits
@@ -53,8 +53,10 @@ def _tell_of_an_organization(outside: Outside, organization: str, problem: Outsi
     """Tell people what trying again does not mend."""
     if not isinstance(problem, PermanentError):
         return
-    now = outside.now()
-    notice = organization_unreachable(organization, problem.message, now)
+    _tell_once(outside, organization_unreachable(organization, problem.message, outside.now()))
+
+
+def _tell_once(outside: Outside, notice: Notice) -> None:
     if outside.tracker.notice(notice.notice_id) is None:
         with suppress(Conflict):
             outside.tracker.commit(Change(records=(), notices=(notice,)))
@@ -77,10 +79,7 @@ def _tell_of_a_wait(outside: Outside, project: Project) -> None:
     rotation, now = outside.tracker.rotation(project.project_id, project.open_rotation), outside.now()
     if rotation is None or not waits_too_long(rotation, now):
         return
-    notice = rotation_waits(project, rotation, now)
-    if outside.tracker.notice(notice.notice_id) is None:
-        with suppress(Conflict):
-            outside.tracker.commit(Change(records=(), notices=(notice,)))
+    _tell_once(outside, rotation_waits(project, rotation, now))
 
 
 def _notice_gone(outside: Outside, project: Project) -> None:
