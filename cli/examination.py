@@ -167,9 +167,13 @@ def _fleet(client: "Client", now: datetime) -> Iterator[Finding]:
 def _old_keys(client: "Client") -> Finding:
     """Needed keys that somebody is taking away; the first page tells of all keys."""
     try:
-        endangered = client.get("keys", limit=1)["endangered"]
+        endangered = client.get("keys", limit=1).get("endangered")
     except Failure as failure:
         return Finding(check="keys", verdict="wrong", found=failure.text)
+    if endangered is None:
+        return Finding(
+            check="keys", verdict="not verifiable", found="the API does not tell which needed keys are harmed"
+        )
     if not endangered:
         return Finding(check="keys", verdict="ok", found="no needed key is disabled or about to be deleted")
     told = [f"{one['key_id']}: {plain(one['warning']['text'])}" for one in endangered[:_MOST_NAMED]]

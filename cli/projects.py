@@ -43,7 +43,7 @@ def project_id_of(client: "Client", given: str) -> str:
 
 
 def names_of_projects(client: "Client", wanted: Collection[str]) -> Mapping[str, str]:
-    """What people call these projects, by their ids; what cannot be read is left out: an id tells enough then."""
+    """What people call these projects, by their ids; nothing where one cannot be read: an id tells enough then."""
     try:
         if len(wanted) > _ONE_BY_ONE:
             return {one["project_id"]: one["name"] for page in client.pages("projects") for one in page["items"]}

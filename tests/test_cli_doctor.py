@@ -74,6 +74,15 @@ def test_needed_keys_that_somebody_takes_away_are_named_with_what_undoes_it(desk
     assert mend == "at once: `keyturn key KEY` says who needs it"
 
 
+def test_an_older_api_that_tells_of_no_danger_is_not_taken_for_one_that_knows_of_none(desk):
+    desk.api.on("GET /v1/keys", page())
+    well(desk.api)
+
+    told = desk.keyturn("doctor", "--json")
+
+    assert (told.exit_code, found(told)["keys"][0]) == (0, "not verifiable")
+
+
 @pytest.mark.parametrize(
     ("skew", "said"), [(400, "400 seconds ahead of the API's"), (-61, "61 seconds behind the API's")]
 )
