@@ -3,10 +3,11 @@
 Those named in FINDS_WORK find their work in the table's time index and nowhere else. A firing
 that would find nothing there is left out, which is what lets a virtual year pass in seconds; once a day, or as
 seldom as one is told to be idle, they run all the same. So does watch, which in the stack looks every hour.
+Those named in WATCHES look daily at what others did; who may be idle for longer looks when something was done.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,6 +23,9 @@ FINDS_WORK: Mapping[str, frozenset[str]] = {
     "watch": frozenset(),
 }
 """Per function the kinds in the time index that it looks for; a function that is not named always has work."""
+
+WATCHES = frozenset({"discover", "patrol"})
+"""The functions that look at Atlas and KMS: where nothing changed since, they would find what they found."""
 
 A_DAY = timedelta(days=1)
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
@@ -46,11 +50,17 @@ def _rate(expression: object) -> timedelta:
 
 
 class Rhythms:
-    """Knows which schedule fires next; what is due is given as the earliest moment per kind of work."""
+    """Knows which schedule fires next; what is due is given as the earliest moment per kind of work.
 
-    def __init__(self, progress: Progress, start: datetime, *, idle: timedelta = A_DAY) -> None:
+    `changes` gives another value whenever something happened in Atlas or KMS that a look could find.
+    """
+
+    def __init__(
+        self, progress: Progress, start: datetime, *, idle: timedelta = A_DAY, changes: Callable[[], object] = object
+    ) -> None:
         self._progress = progress
         self._idle = idle
+        self._changes = changes
         self._rates = rates()
         for name in self._rates:
             progress.next_tick.setdefault(name, start)
@@ -61,12 +71,15 @@ class Rhythms:
 
     def _firing(self, name: str, due: Mapping[str, datetime]) -> datetime:
         tick = self._progress.next_tick[name]
-        kinds = FINDS_WORK.get(name)
+        kinds = frozenset() if self._would_see_the_same(name) else FINDS_WORK.get(name)
         if kinds is None:
             return tick
         last = self._progress.last_fired.get(name)
         wanted = [due[kind] for kind in kinds if kind in due] + [tick if last is None else last + self._idle]
         return self._on_the_beat(name, max(tick, min(wanted)))
+
+    def _would_see_the_same(self, name: str) -> bool:
+        return name in WATCHES and self._progress.seen.get(name) == self._changes()
 
     def _on_the_beat(self, name: str, wanted: datetime) -> datetime:
         tick, rate = self._progress.next_tick[name], self._rates[name]
@@ -76,4 +89,5 @@ class Rhythms:
     def fired(self, name: str, at: datetime) -> None:
         """Note a firing, so that the next one is a whole beat later."""
         self._progress.last_fired[name] = at
+        self._progress.seen[name] = self._changes()
         self._progress.next_tick[name] = at + self._rates[name]

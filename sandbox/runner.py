@@ -35,7 +35,7 @@ class Runner:
 
     def __init__(self, world: World, *, idle: timedelta = A_DAY) -> None:
         self._world = world
-        self._rhythms = Rhythms(world.progress, world.clock.now(), idle=idle)
+        self._rhythms = Rhythms(world.progress, world.clock.now(), idle=idle, changes=lambda: world.changes)
         self._batches = {one.name: one.batch_size for one in hall.app.event_sources if hasattr(one, "batch_size")}
         guard = next(one for one in hall.app.event_sources if one.name == "guard")
         calls, _ = vars(guard)["event_pattern"]["$or"]

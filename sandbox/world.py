@@ -57,6 +57,10 @@ class AtlasPlace:
 class AtlasTime(Protocol):
     """An Atlas whose time is ours."""
 
+    @property
+    def changes(self) -> object:
+        """A value that is another one after whatever a look at the projects could find."""
+
     def next_event_at(self) -> datetime | None:
         """When something will happen in it next."""
 
@@ -66,6 +70,11 @@ class AtlasTime(Protocol):
 
 class Timeless:
     """An Atlas of somebody else's: nothing in it happens by our clock."""
+
+    @property
+    def changes(self) -> object:
+        """Always another: what happens in it we do not know."""
+        return object()
 
     def next_event_at(self) -> datetime | None:
         """Never."""
@@ -82,6 +91,8 @@ class Progress:
     next_tick: dict[str, datetime] = field(default_factory=dict)
     """Per schedule the first moment of its rhythm that has not been dealt with."""
     last_fired: dict[str, datetime] = field(default_factory=dict)
+    seen: dict[str, object] = field(default_factory=dict)
+    """Per schedule what `World.changes` gave when it fired last."""
     stream_iterator: str | None = None
     stream_read: int = 0
     kms_calls: deque[dict[str, Any]] = field(default_factory=deque)
@@ -156,6 +167,11 @@ class World:
         """
         if isinstance(self.atlas, Timeless) and seconds < LONGEST_REAL_WAIT:
             self._sleep(seconds)
+
+    @property
+    def changes(self) -> object:
+        """A value that is another one after whatever a look at Atlas' projects or at the keys could find."""
+        return self.aws.changes, self.atlas.changes
 
     @property
     def secret_name(self) -> str:

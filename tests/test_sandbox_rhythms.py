@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import app
-from sandbox.rhythms import FINDS_WORK, Rhythms, rates, rates_of
+from sandbox.rhythms import FINDS_WORK, WATCHES, Rhythms, rates, rates_of
 from sandbox.world import Progress
 
 START = datetime(2027, 1, 4, 6, tzinfo=UTC)
@@ -41,8 +41,8 @@ def test_a_schedule_that_is_no_rate_is_an_error_and_not_left_out(expression):
         rates_of([Declared(expression)])
 
 
-def test_what_finds_its_work_by_time_is_a_schedule_of_the_app():
-    assert FINDS_WORK.keys() <= rates().keys()
+def test_what_finds_its_work_by_time_or_by_looking_is_a_schedule_of_the_app():
+    assert FINDS_WORK.keys() | WATCHES <= rates().keys()
 
 
 def test_in_a_new_world_everything_fires_at_once():
@@ -101,6 +101,47 @@ def test_who_may_be_idle_for_a_week_is_fired_without_work_once_a_week_and_with_w
     assert [name for _, name in fire_all(rhythms, START + 6 * DAY)].count("relay") == 0
     assert [name for _, name in fire_all(rhythms, START + 7 * DAY)].count("relay") == 1
     assert rhythms.next_firing({"notice": START}) == (START + 7 * DAY + FIVE_MINUTES, "relay")
+
+
+class Somebody:
+    """Changes the world as often as told."""
+
+    def __init__(self):
+        self.did = 0
+
+    def changes(self):
+        return self.did
+
+
+@pytest.mark.parametrize("name", sorted(WATCHES))
+def test_who_may_be_idle_for_a_week_looks_once_a_week_while_nothing_changes(name):
+    rhythms = Rhythms(Progress(), START, idle=7 * DAY, changes=Somebody().changes)
+    fire_all(rhythms, START)
+
+    fired = fire_all(rhythms, START + 15 * DAY)
+
+    assert [at for at, who in fired if who == name] == [START + 7 * DAY, START + 14 * DAY]
+
+
+@pytest.mark.parametrize("name", sorted(WATCHES))
+def test_a_change_is_looked_at_on_the_next_day(name):
+    somebody = Somebody()
+    rhythms = Rhythms(Progress(), START, idle=7 * DAY, changes=somebody.changes)
+    fire_all(rhythms, START + 2 * DAY)
+
+    somebody.did += 1
+    fired = fire_all(rhythms, START + 5 * DAY)
+
+    assert [at for at, who in fired if who == name] == [START + DAY]
+
+
+@pytest.mark.parametrize("name", sorted(WATCHES))
+def test_where_nobody_knows_what_changed_one_looks_every_day(name):
+    rhythms = Rhythms(Progress(), START, idle=7 * DAY)
+
+    fired = fire_all(rhythms, START + 3 * DAY)
+
+    assert [at for at, who in fired if who == name] == [START + number * DAY for number in range(4)]
 
 
 def test_a_kind_of_work_that_nobody_looks_for_wakes_nobody():

@@ -15,6 +15,8 @@ LOGIN = ("client", "secret")
 class OurTime:
     """An Atlas on our clock in which nothing happens."""
 
+    changes = None
+
     def next_event_at(self):
         return None
 

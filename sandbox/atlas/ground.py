@@ -13,6 +13,8 @@ from sandbox.atlas.model import Cluster, Project, ProjectEvent
 from sandbox.atlas.names import Names
 from sandbox.atlas.refusals import no_such_cluster, no_such_project
 
+_BY_THE_SCHEDULE = frozenset({"CPS_SNAPSHOT_STARTED", "CPS_SNAPSHOT_SUCCESSFUL", "CPS_COPY_SNAPSHOT_SUCCESSFUL"})
+
 
 class Ground:
     """The state of the world. While something due is being done, the time is the moment it was due at."""
@@ -25,6 +27,8 @@ class Ground:
         self.chance = Random(f"chance {seed}")
         self.agenda = Agenda()
         self.projects: dict[str, Project] = {}
+        self.told = 0
+        """How much has been told that is no step of a snapshot which a schedule took."""
         self._moment: datetime | None = None
 
     def now(self) -> datetime:
@@ -64,6 +68,7 @@ class Ground:
 
     def tell(self, project: Project, kind: str, cluster: str | None = None, *, at: datetime | None = None) -> None:
         """Write a line into the project's activity feed, now or with a time to come."""
+        self.told += kind not in _BY_THE_SCHEDULE
         when = at or self.now()
         event = ProjectEvent(event_id=self.names.object_id(when), at=when, kind=kind, cluster=cluster)
         insort(project.events, event, key=lambda known: known.at)

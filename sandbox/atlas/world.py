@@ -19,6 +19,7 @@ from sandbox.atlas.jobs import Jobs
 from sandbox.atlas.keys import Keys, NoUsers, Users
 from sandbox.atlas.lags import Lags
 from sandbox.atlas.model import Organization, Project, ServiceAccount
+from sandbox.atlas.news import news_of
 from sandbox.atlas.oplogs import Oplogs
 from sandbox.atlas.validity import Validity
 from sandbox.atlas.world_backups import BackupsOfTheWorld
@@ -88,6 +89,12 @@ class AtlasWorld(ClustersOfTheWorld, BackupsOfTheWorld):
     def projects(self) -> dict[str, Project]:
         """The projects by id."""
         return self.ground.projects
+
+    @property
+    def changes(self) -> object:
+        """A value that is another one after whatever a look at the projects could find; new snapshots are no news."""
+        with self.lock:
+            return self.ground.told, tuple(news_of(project) for project in self.projects.values())
 
     def now(self) -> datetime:
         """The virtual time."""
