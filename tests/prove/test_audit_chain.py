@@ -11,7 +11,7 @@ from itertools import count
 
 import pytest
 from fake_tracker import FakeTracker
-from figures import tell
+from figures import FULL_SIZE, tell
 from mortal_ports import Fate, Mortal
 
 from chalicelib.adapters.tracker import DynamoTracker
@@ -21,7 +21,7 @@ from chalicelib.usecases.ports import Conflict
 
 NOW = datetime(2027, 3, 1, 9, 30, tzinfo=UTC)
 SUBJECTS = ("p1", "key", "deletion")
-COMMITS = 6
+COMMITS = 6 if FULL_SIZE else 3
 
 
 @pytest.fixture

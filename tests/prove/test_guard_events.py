@@ -23,7 +23,7 @@ from chalicelib.usecases.patrol import patrol_keys
 from chalicelib.usecases.ports import OutsideError
 
 SEED = 17
-HISTORIES = 1_000 if FULL_SIZE else 200
+HISTORIES = 1_000 if FULL_SIZE else 60
 MALLORY = f"arn:aws:iam::{ACCOUNT}:user/mallory"
 ELSEWHERE, ROLE_THERE = "999988887777", "arn:aws:iam::999988887777:role/keyturn"
 UNTIL = START + 60 * DAY

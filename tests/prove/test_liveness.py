@@ -24,7 +24,7 @@ from chalicelib.usecases.request_rotation import roll_back_rotation
 from chalicelib.usecases.steer import change_policy
 
 SEED = int(os.environ.get("KEYTURN_SEED", "20261124"))
-BURSTS = 200 if FULL_SIZE else 18
+BURSTS = 200 if FULL_SIZE else 12
 WITHIN = DAY
 EVERYBODY = a_policy_for([ROLE_ARN, USER_ARN])
 ENDS = frozenset({State.DEPLOYED, State.ROLLED_BACK})

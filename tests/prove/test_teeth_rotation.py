@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from figures import tell
+from figures import FULL_SIZE, tell
 from prove.scenarios import SCENARIOS
 
 from chalicelib.domain import deployment, renewal, swap
@@ -231,10 +231,11 @@ def test_the_rotation_as_it_is_passes_every_scenario(scenario):
 
 
 def test_every_broken_rotation_is_caught():
-    found = {variant.wrong: caught_by(variant) for variant in VARIANTS}
+    bank = VARIANTS if FULL_SIZE else VARIANTS[::3]
+    found = {variant.wrong: caught_by(variant) for variant in bank}
 
     caught = [wrong for wrong, scenario in found.items() if scenario is not None]
-    tell(teeth_of_the_rotation=f"caught {len(caught)}/{len(VARIANTS)}", scenarios=len(SCENARIOS))
+    tell(teeth_of_the_rotation=f"caught {len(caught)}/{len(bank)}", scenarios=len(SCENARIOS))
     for wrong, scenario in found.items():
         tell(broken=wrong, caught_by=(scenario or "NOBODY").replace("_", " "))
     assert sorted(caught) == sorted(found)

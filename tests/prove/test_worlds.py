@@ -12,7 +12,7 @@ from prove.worlds import Outcome, World
 from simple_world import DAY
 
 SEED = 41
-SWEEPS = 100_000 if FULL_SIZE else 4_000
+SWEEPS = 100_000 if FULL_SIZE else 2_000
 LENGTH = (730 if FULL_SIZE else 500) * DAY
 AT_MOST_ONE_CALL_IN = 8 if FULL_SIZE else 5
 """Few worlds scatter: at the small size only the order of magnitude is held."""
