@@ -11,6 +11,7 @@ from typing import Any
 
 from sandbox.cast import SOON_GONE, Stage
 from sandbox.gateway import Answer, Api
+from sandbox.rhythms import A_WEEK
 from sandbox.runner import Runner
 from sandbox.timeline import Timeline, short
 
@@ -140,7 +141,7 @@ class Story:
 def begin(set_up: Stage, timeline: Timeline) -> Story:
     """Let Atlas live for three months, then install Keyturn: payments is due that day, orders is early."""
     names = _people_atlas(set_up)
-    runner, api = set_up.install(idle=timedelta(days=7))
+    runner, api = set_up.install(idle=A_WEEK)
     story = Story(stage=set_up, runner=runner, api=api, timeline=timeline, names=names)
     runner.run_until(story.now)
     story.say("[bold]Keyturn is installed[/] and sees its four projects")

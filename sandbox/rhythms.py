@@ -1,9 +1,9 @@
 """When schedules fire: their rates are those that app.py declares, their positions are kept in the world.
 
-Those named in FINDS_WORK find their work in the table's time index and nowhere else. A firing
-that would find nothing there is left out, which is what lets a virtual year pass in seconds; once a day, or as
-seldom as one is told to be idle, they run all the same. So does watch, which in the stack looks every hour.
-Those named in WATCHES look daily at what others did; who may be idle for longer looks when something was done.
+Those named in FINDS_WORK find their work in the table's time index and nowhere else. A firing that would find nothing
+there is left out, which is what lets a virtual year pass in seconds; once a day, or as seldom as one is told to be
+idle, they run all the same. So does watch, which in the stack looks every hour. Those named in WATCHES look at what
+others did: who may be idle for longer than a day looks on the day after something was done.
 """
 
 import re
@@ -22,12 +22,15 @@ FINDS_WORK: Mapping[str, frozenset[str]] = {
     "relay": frozenset({"notice"}),
     "watch": frozenset(),
 }
-"""Per function the kinds in the time index that it looks for; a function that is not named always has work."""
+"""Per function the kinds in the time index that it looks for; a function that is named nowhere always has work."""
 
 WATCHES = frozenset({"discover", "patrol"})
 """The functions that look at Atlas and KMS: where nothing changed since, they would find what they found."""
 
 A_DAY = timedelta(days=1)
+A_WEEK = timedelta(weeks=1)
+"""How long those may be idle who live through months."""
+
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 
 
@@ -70,13 +73,16 @@ class Rhythms:
         return min((self._firing(name, due), name) for name in self._rates)
 
     def _firing(self, name: str, due: Mapping[str, datetime]) -> datetime:
-        tick = self._progress.next_tick[name]
-        kinds = frozenset() if self._would_see_the_same(name) else FINDS_WORK.get(name)
-        if kinds is None:
+        tick, last = self._progress.next_tick[name], self._progress.last_fired.get(name)
+        if last is None:
             return tick
-        last = self._progress.last_fired.get(name)
-        wanted = [due[kind] for kind in kinds if kind in due] + [tick if last is None else last + self._idle]
-        return self._on_the_beat(name, max(tick, min(wanted)))
+        wanted = [due[kind] for kind in FINDS_WORK.get(name, ()) if kind in due]
+        return self._on_the_beat(name, max(tick, min([last + self._rest_of(name), *wanted])))
+
+    def _rest_of(self, name: str) -> timedelta:
+        """How long a function may rest that nothing calls."""
+        rests = name in FINDS_WORK or self._would_see_the_same(name)
+        return self._idle if rests else timedelta(0)
 
     def _would_see_the_same(self, name: str) -> bool:
         return name in WATCHES and self._progress.seen.get(name) == self._changes()
@@ -91,3 +97,7 @@ class Rhythms:
         self._progress.last_fired[name] = at
         self._progress.seen[name] = self._changes()
         self._progress.next_tick[name] = at + self._rates[name]
+
+    def failed(self, name: str) -> None:
+        """Note that a firing came to nothing: the next beat is its repetition."""
+        self._progress.seen.pop(name, None)

@@ -90,7 +90,8 @@ class Runner:
     def _fire(self, name: str) -> None:
         now, aws = self._world.clock.now(), self._world.aws
         self._rhythms.fired(name, now)
-        self._invoke(name, lambda_shapes.scheduled(name, now, account=aws.account, region=aws.region))
+        if self._invoke(name, lambda_shapes.scheduled(name, now, account=aws.account, region=aws.region)) is None:
+            self._rhythms.failed(name)
 
     def _deliver_next(self) -> bool:
         """Post what Atlas has sent to our webhook; what is not taken well, Atlas sends again some day."""

@@ -9,6 +9,7 @@ from itertools import count
 
 from sandbox.cast import SOON_GONE, Stage, stage
 from sandbox.gateway import Api
+from sandbox.rhythms import A_WEEK
 from sandbox.runner import Runner
 
 _ACCEPTED = 202
@@ -126,7 +127,7 @@ def open_scenario(name: str, then: datetime) -> Iterator[Stage]:
             set_up.atlas.add_cluster(payments, cluster, policies=SOON_GONE)
         playground = set_up.atlas.add_project("playground")  # without a customer key: its tier has none
         set_up.atlas.add_cluster(playground, "toys", tier="M0")
-        runner, api = set_up.install()
+        runner, api = set_up.install(idle=A_WEEK)
         runner.run_until(set_up.world.clock.now())
         happen(Scene(stage=set_up, runner=runner, api=api), payments)
         yield set_up

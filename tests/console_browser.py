@@ -1,5 +1,6 @@
 """A browser for the console's tests: Chromium by way of Playwright, each person in a profile of their own."""
 
+import os
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,6 +93,8 @@ class Person:
         return self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
 
     def picture(self, name):
-        """Keep what is seen under build/console/."""
+        """Keep what is seen under build/console/, where somebody wants to look at it (KEYTURN_PICTURES=1)."""
+        if os.environ.get("KEYTURN_PICTURES") != "1":
+            return
         PICTURES.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=PICTURES / f"{name}.png", full_page=not self.page.locator("dialog[open]").count())

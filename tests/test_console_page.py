@@ -25,6 +25,7 @@ from sandbox.atlas import BackupPolicy
 from sandbox.cast import stage
 from sandbox.consoles import open_consoles
 from sandbox.door import open_door
+from sandbox.rhythms import A_WEEK
 
 HOUR, DAY = 3600, 86400
 DAILY = BackupPolicy(kind="daily", keep=timedelta(days=7))
@@ -50,7 +51,7 @@ def office(browser):
             built.atlas.add_cluster(payments, cluster, policies=policies)
         playground = built.atlas.add_project("playground")
         built.atlas.add_cluster(playground, "toys", tier="M0")
-        runner, _ = built.install()
+        runner, _ = built.install(idle=A_WEEK)
         runner.run_until(built.world.clock.now())
         with (
             open_door(built.world, runner) as api,

@@ -136,6 +136,17 @@ def test_a_change_is_looked_at_on_the_next_day(name):
 
 
 @pytest.mark.parametrize("name", sorted(WATCHES))
+def test_a_look_that_failed_is_repeated_on_the_next_day(name):
+    rhythms = Rhythms(Progress(), START, idle=7 * DAY, changes=Somebody().changes)
+    fire_all(rhythms, START)
+
+    rhythms.failed(name)
+    fired = fire_all(rhythms, START + 5 * DAY)
+
+    assert [at for at, who in fired if who == name] == [START + DAY]
+
+
+@pytest.mark.parametrize("name", sorted(WATCHES))
 def test_where_nobody_knows_what_changed_one_looks_every_day(name):
     rhythms = Rhythms(Progress(), START, idle=7 * DAY)
 

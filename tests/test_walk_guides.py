@@ -11,6 +11,7 @@ from test_docs_pages import TEXTS, shell_lines
 
 from sandbox.cast import SOON_GONE, stage
 from sandbox.door import open_door
+from sandbox.rhythms import A_WEEK
 
 DAY = timedelta(days=1)
 BY_GRACE = {"approve"}
@@ -68,7 +69,7 @@ def opened():
         project_id = built.add_project("payments")
         built.atlas.add_cluster(project_id, "ledger", policies=SOON_GONE)
         built.let_atlas_live(built.world.clock.now() + 10 * DAY)
-        runner, _ = built.install()
+        runner, _ = built.install(idle=A_WEEK)
         runner.run_until(built.world.clock.now())
         with open_door(built.world, runner) as address:
             yield Place(built, runner, address, project_id)
