@@ -14,10 +14,12 @@ from io import BufferedIOBase, BytesIO
 from typing import Any
 from uuid import uuid4
 
+import botocore.session
 import moto.backends
 import moto.core.responses
 import moto.sqs.models
 from botocore.context import get_context
+from botocore.loaders import create_loader
 from botocore.regions import EndpointRulesetResolver
 from botocore.useragent import UserAgentString
 from moto.core.serialize import BaseJSONSerializer, XFormedAttributePicker
@@ -29,6 +31,9 @@ from sandbox.aws_time import replaced
 Value = Any  # moto's objects, botocore's shapes: neither is typed
 
 _PLAIN = ("S", "N")
+_one_loader = cache(create_loader)
+"""One reader of botocore's models for every session: each world, and each process in it, begins with a new session."""
+
 _PLAIN_HEADER = re.compile(rb"[A-Za-z0-9-]+:[\t\x20-\x7e]*\r\n")
 _LONGEST_LINE, _MOST_HEADERS = 65537, 100
 
@@ -45,6 +50,7 @@ def quickened() -> Iterator[None]:
     structure = _plain_values_as_they_are(BaseJSONSerializer._serialize_type_structure)  # noqa: SLF001 - where moto writes a structure
     hosts = _remembered_hosts(DomainDispatcherApplication.get_backend_for_host)
     with ExitStack() as stack:
+        stack.enter_context(replaced(botocore.session, "create_loader", _one_loader))
         stack.enter_context(replaced(http.client, "parse_headers", _parsing_quickly(http.client.parse_headers)))
         stack.enter_context(replaced(moto.backends, "list_of_moto_modules", lambda: modules))
         stack.enter_context(replaced(UserAgentString, "to_string", agent))

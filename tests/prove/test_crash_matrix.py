@@ -98,7 +98,7 @@ def test_a_death_before_or_after_any_call_changes_nothing_in_the_end(journey):
     count, calls = Count(about="a death at every call", journey=journey), how_far(journey).calls
 
     cases = product(range(1, calls + 1), (False, True), (0, 1, 2), (AT_ONCE, LATE))
-    for case in some(cases, 100, f"calls {journey}"):
+    for case in some(cases, 50, f"calls {journey}"):
         number, after, redeliveries, listed_after = case
         fate = Fate(dies_at=number, after=after)
         history = begin(journey, fate, redeliveries=redeliveries, listed_after=listed_after)
@@ -113,7 +113,7 @@ def test_a_death_at_any_line_of_the_rotate_path_changes_nothing_in_the_end(journ
     count, lines = Count(about="a death at every line", journey=journey), how_far(journey).lines
 
     cases = ((number, more % 3) for number in range(1, lines + 1) for more in deliveries(journey, number))
-    for case in some(cases, 70, f"lines {journey}"):
+    for case in some(cases, 35, f"lines {journey}"):
         number, redeliveries = case
         fate = Fate(dies_at_line=number)
         history = begin(journey, fate, redeliveries=redeliveries, listed_after=(AT_ONCE, LATE)[number % 2])
@@ -133,7 +133,7 @@ def test_a_second_death_on_the_way_back_to_life_changes_nothing_in_the_end(journ
     count, unharmed = Count(about="two deaths", journey=journey), how_far(journey)
     chance = Random(f"{SEED} two deaths {journey}")
 
-    for number in range(150 if FULL_SIZE else 8):
+    for number in range(150 if FULL_SIZE else 4):
         fate = Fate(
             dies_at=chance.randint(1, unharmed.calls),
             after=chance.random() < 1 / 2,
@@ -189,7 +189,7 @@ def another_worker(history: History, late: timedelta):
 def test_workers_that_take_turns_call_by_call_change_nothing_in_the_end(journey):
     count = Count(about="two workers in turns", journey=journey)
 
-    for number in range(100 if FULL_SIZE else 6):
+    for number in range(100 if FULL_SIZE else 4):
         history = begin(journey, listed_after=(AT_ONCE, LATE)[number % 2])
         crowd = Crowd(chance=Random(f"{SEED} turns {journey} {number}"), history=history)
         history.wake = crowd.work

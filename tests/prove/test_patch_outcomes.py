@@ -146,7 +146,7 @@ LATENCIES = (NONE, SECOND, 7 * SECOND)
 
 def deaths_to_die(deadly: Iterable, outcome: Outcome, way, latency: timedelta) -> list:
     """Some deaths, drawn by the seed: most where calls take a second."""
-    everything, most = list(deadly), (25 if latency == SECOND else 8) if FULL_SIZE else 3
+    everything, most = list(deadly), (25 if latency == SECOND else 8) if FULL_SIZE else 2
     return Random(f"{SEED} {outcome.name} {way.__name__} {latency}").sample(everything, min(most, len(everything)))
 
 
