@@ -71,8 +71,8 @@ sandbox: .venv/ready ## Keep the sandbox running, API and all, on loopback: ARGS
 
 # A module's tests share what it set up, so a worker gets whole modules, in the order of tests/conftest.py. There is one
 # worker more than processors: some tests wait for a browser or for another process.
-WORKERS := $(shell "$(PYTHON)" -c 'import os; print(min(8, (os.cpu_count() or 1) + 1))' 2>/dev/null)
-PARALLEL := -n $(or $(WORKERS),auto) --dist loadscope --no-loadscope-reorder
+WORKERS = $(shell .venv/bin/python -c 'import os; print(min(8, (os.cpu_count() or 1) + 1))' 2>/dev/null)
+PARALLEL = -n $(or $(WORKERS),auto) --dist loadscope --no-loadscope-reorder
 
 # Coverage is judged on whole runs only.
 test: .venv/ready .venv-security/ready ## Run every test, or ARGS="tests/test_arn.py"

@@ -95,7 +95,8 @@ class Rhythms:
     def fired(self, name: str, at: datetime) -> None:
         """Note a firing, so that the next one is a whole beat later."""
         self._progress.last_fired[name] = at
-        self._progress.seen[name] = self._changes()
+        if name in WATCHES:
+            self._progress.seen[name] = self._changes()
         self._progress.next_tick[name] = at + self._rates[name]
 
     def failed(self, name: str) -> None:

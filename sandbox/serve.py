@@ -16,7 +16,6 @@ from sandbox.cast import SOON_GONE, stage
 from sandbox.consoles import open_consoles
 from sandbox.door import open_door
 from sandbox.pretend import elsewhere
-from sandbox.rhythms import A_WEEK
 from sandbox.runner import NeverIdle, Runner
 from sandbox.scenarios import open_scenario
 from sandbox.shells import write_shells
@@ -35,7 +34,7 @@ def serve(*, port: int, atlas_url: str | None, scenario: str | None = None, env:
         signal.signal(number, lambda *_: stop.set())
     speak_to_stderr()
     with _open(atlas_url, scenario) as world:
-        runner = Runner(world, idle=A_WEEK)
+        runner = Runner(world)
         runner.run_until(world.clock.now())
         with (
             open_door(world, runner, port) as api,

@@ -92,7 +92,7 @@ class Progress:
     """Per schedule the first moment of its rhythm that has not been dealt with."""
     last_fired: dict[str, datetime] = field(default_factory=dict)
     seen: dict[str, object] = field(default_factory=dict)
-    """Per schedule what `World.changes` gave when it fired last."""
+    """Per schedule that watches what `World.changes` gave when it fired last, unless it failed."""
     stream_iterator: str | None = None
     stream_read: int = 0
     kms_calls: deque[dict[str, Any]] = field(default_factory=deque)

@@ -9,7 +9,6 @@ from typing import Any
 
 from sandbox.aws import User
 from sandbox.cast import Stage, stage
-from sandbox.rhythms import A_DAY
 
 SETTINGS = "PATCH /api/atlas/v2/groups/{groupId}/encryptionAtRest"
 """The one call by which Keyturn changes anything in Atlas, as the pretend Atlas counts it."""
@@ -21,12 +20,9 @@ USES = ["kms:DescribeKey", "kms:Encrypt", "kms:Decrypt"]
 class Tale:
     """One world with Keyturn installed in it, and what operators do there."""
 
-    idle = A_DAY
-    """How long the functions rest that have nothing to do."""
-
     def __init__(self, set_up: Stage) -> None:
         self.set_up, self.world, self.atlas = set_up, set_up.world, set_up.atlas
-        self.runner, self.api = set_up.install(idle=self.idle)
+        self.runner, self.api = set_up.install()
         self.runner.run_until(self.now)
         self._asked = 0
 

@@ -3,13 +3,9 @@
 import pytest
 from storyteller import Tale, telling
 
-from sandbox.rhythms import A_WEEK
-
 
 class House(Tale):
     """One project with a cluster and a week of snapshots, and a table that can be put back to an earlier moment."""
-
-    idle = A_WEEK
 
     def __init__(self, set_up):
         self.project_id = set_up.add_project("payments")
