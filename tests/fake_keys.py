@@ -33,7 +33,7 @@ class _Kept:
 
 
 class FakeKeys:
-    """`fail` makes the next call of a name raise; `calls` says what was asked, in order.
+    """`fail` makes the next call of a name raise, `trouble` each; `calls` says what was asked, in order.
 
     A rotation on demand is done `rotation_takes` after it was asked for. A key is found by its tags only `listed_after`
     its making: KMS' lists lag, look-ups of an alias do not.
@@ -47,6 +47,7 @@ class FakeKeys:
         self.region = region
         self.calls: list[str] = []
         self.aliases: dict[str, KeyArn] = {}
+        self.trouble: dict[str, OutsideError] = {}
         self._now = now
         self._kept: dict[KeyArn, _Kept] = {}
         self._failures: dict[str, list[OutsideError]] = {}
@@ -205,6 +206,8 @@ class FakeKeys:
 
     def _begin(self, call: str) -> None:
         self.calls.append(call)
+        if call in self.trouble:
+            raise self.trouble[call]
         waiting = self._failures.get(call)
         if waiting:
             raise waiting.pop(0)

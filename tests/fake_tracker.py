@@ -68,6 +68,10 @@ class FakeTracker:
         """Let the next call, whichever it is, raise this; several wait their turn."""
         self._failures.append(error)
 
+    def lose(self, record: Record) -> None:
+        """Let a record be gone, as a hand or an older table that was restored would have it."""
+        self._no_longer_due(self._kept.pop(_place(record)))
+
     def project(self, project_id: str) -> Project | None:
         return self._get("Project", project_id)
 
@@ -159,12 +163,15 @@ class FakeTracker:
 
     def _keep(self, record: Any) -> None:
         place = _place(record)
-        before = self._kept.get(place)
-        if before is not None and before.due is not None:
-            self._waiting[_due_kind(before)].remove((before.due, _spoken_name(before)))
+        if place in self._kept:
+            self._no_longer_due(self._kept[place])
         self._kept[place] = record
         if record.due is not None:
             insort(self._waiting[_due_kind(record)], (record.due, _spoken_name(record)))
+
+    def _no_longer_due(self, record: Any) -> None:
+        if record.due is not None:
+            self._waiting[_due_kind(record)].remove((record.due, _spoken_name(record)))
 
     def _check_versions(self, records: list[Record | Notice]) -> None:
         for record in records:
