@@ -17,7 +17,7 @@ from sandbox.atlas.cmk import Cmk, KmsSettings, PrivateEndpoint, Role
 from sandbox.atlas.jobs_model import ExportJob, RestoreJob
 from sandbox.atlas.model import Cluster, Project, ProjectEvent
 from sandbox.atlas.policy import Schedule
-from sandbox.atlas.snapshot import Sealed, Snapshot
+from sandbox.atlas.snapshot import Copy, Sealed, Snapshot
 
 HOUR = timedelta(hours=1)
 
@@ -212,6 +212,7 @@ def build_snapshot(cluster, shown, *, sharded):
         finished_at=NOON + takes,
         expires_at=shown.expires_at + takes,
         sealed=None if cmk is None else Sealed(cmk=cmk, blob=b"", digest=""),
+        copies=(Copy(region="EU_WEST_2", expires_at=None),) if shown.copied else (),
     )
 
 

@@ -305,6 +305,7 @@ def test_a_snapshot_list_that_is_not_found_is_an_error_not_an_empty_list(atlas, 
         (a_page([row(1, createdAt="yesterday")]), PermanentError),
         (a_page([row(1, expiresAt="2026-08-11T03:29:21")]), PermanentError),
         (a_page([row(1, masterKeyUUID=7)]), PermanentError),
+        (a_page([row(1, copyRegions="US_EAST_1")]), PermanentError),
         (b"", TemporaryError),
         (b"<html>Bad gateway</html>", TemporaryError),
         (json.dumps(a_page(rows([1, 2]))).encode()[:-30], TemporaryError),
@@ -343,6 +344,26 @@ def test_who_asked_for_a_snapshot_is_read_from_either_field(atlas, reader, field
 
     assert snapshot.on_demand is on_demand
     assert snapshot.expires_at.isoformat() == "2026-08-11T03:29:21+00:00"
+
+
+@pytest.mark.parametrize(
+    ("fields", "copied"),
+    [
+        ({"copyRegions": ["US_EAST_1", "EU_WEST_2"]}, True),
+        ({"copyRegions": ["A_REGION_OF_TOMORROW"]}, True),
+        ({"copyRegions": []}, False),
+        ({"copyRegions": None}, False),
+        ({}, False),
+    ],
+)
+@pytest.mark.parametrize("path", [LIST, f"{LIST}/shardedClusters"])
+def test_a_snapshot_is_copied_where_a_list_names_a_region_of_its_copies(atlas, reader, path, fields, copied):
+    atlas.on(path, Reply(body=a_page([row(1, **fields)])))
+    read = reader.snapshots if path == LIST else reader.sharded_snapshots
+
+    (snapshot,) = read(PROJECT, "main")
+
+    assert snapshot.copied is copied
 
 
 def test_memory_grows_by_a_fraction_of_what_atlas_sends(atlas, reader):

@@ -131,6 +131,13 @@ def test_it_lists_both_kinds_of_snapshots(side):
     assert list(side.atlas.sharded_snapshots(PROJECT, "main")) == project.sharded["main"]
 
 
+def test_it_shows_which_snapshots_have_copies_elsewhere(side):
+    project = side.fake.add()
+    project.snapshots["main"] = [a_snapshot(2, copied=True), a_snapshot(1)]
+
+    assert list(side.atlas.snapshots(PROJECT, "main")) == project.snapshots["main"]
+
+
 def test_it_lists_the_snapshots_of_a_deleted_cluster(side):
     project = side.fake.add(clusters=[(a_cluster("old"), True)])
     project.snapshots["old"] = [a_snapshot(1)]

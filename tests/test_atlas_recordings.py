@@ -109,7 +109,7 @@ def test_a_recorded_snapshot_is_understood_in_a_list(atlas, reader, name):
     (snapshot,) = reader.snapshots(PROJECT, "main")
 
     assert (snapshot.snapshot_id, snapshot.status) == (body["id"], body["status"])
-    assert (snapshot.key, snapshot.on_demand) == (None, True)
+    assert (snapshot.key, snapshot.on_demand, snapshot.copied) == (None, True, False)
 
 
 @pytest.mark.parametrize("name", recorded("getGroupClusterBackupRestoreJob"))

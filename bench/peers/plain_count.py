@@ -118,6 +118,7 @@ def _value(row: Row) -> Snapshot:
         created_at=_time(row.get("createdAt")),
         expires_at=_time(row.get("expiresAt")),
         on_demand=_on_demand(row),
+        copied=bool(row.get("copyRegions")),
     )
 
 

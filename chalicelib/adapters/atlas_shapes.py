@@ -66,6 +66,12 @@ class SnapshotRow(Struct, gc=False):
     expires_at: Instant | None = field(default=None, name="expiresAt")
     snapshot_type: str | None = field(default=None, name="snapshotType")
     frequency_type: str | None = field(default=None, name="frequencyType")
+    copy_regions: list[str] | None = field(default=None, name="copyRegions")
+
+    @property
+    def copied(self) -> bool:
+        """Whether a copy of it lies in another region, which need not be one of the backup policy as it is now."""
+        return bool(self.copy_regions)
 
     @property
     def on_demand(self) -> bool:

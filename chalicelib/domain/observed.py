@@ -94,7 +94,10 @@ class Cluster:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Snapshot:
-    """One snapshot; `key` is Atlas' `masterKeyUUID` as written, None when the field is missing."""
+    """One snapshot; `key` is Atlas' `masterKeyUUID` as written, None when the field is missing.
+
+    It is `copied` when the list names a region that has a copy of it; that of a sharded cluster's snapshots names none.
+    """
 
     snapshot_id: str
     status: str
@@ -102,6 +105,7 @@ class Snapshot:
     created_at: datetime | None
     expires_at: datetime | None
     on_demand: bool = False
+    copied: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
