@@ -89,7 +89,9 @@ def counted(*snapshots, encrypted=True) -> Tally:
 
 def with_twice_the_name():
     """A cluster whose name was used again after it was deleted with its backups retained."""
-    gone = replace(CLEAN_CLUSTER, cluster=replace(MAIN, cluster_id="c0"), alive=False, schedule=None)
+    gone = replace(
+        CLEAN_CLUSTER, cluster=replace(MAIN, cluster_id="c0", point_in_time=False), alive=False, schedule=None
+    )
     (project,) = CLEAN.projects
     return replace(project, clusters=(gone, CLEAN_CLUSTER))
 

@@ -176,6 +176,7 @@ def test_what_each_cluster_holds_is_remembered():
             snapshots=2,
             last_expiry=NOW + DAY,
             newest=NOW - DAY,
+            restore_window_days=7,
         ),
     )
     assert judged.swept_at == NOW
@@ -190,7 +191,7 @@ def copying(days: int | None, **changes):
 def test_until_when_copies_may_live_is_remembered_with_their_cluster():
     (tally,) = judge(copying(120)).clusters
 
-    assert tally.copies_until == KEY.deployed_at + 120 * DAY + MARGIN
+    assert tally.copies_outlive_days == 120
 
 
 @pytest.mark.parametrize("later", [with_cluster(), with_cluster(schedule=None), with_project(clusters=())])
@@ -202,7 +203,7 @@ def test_copies_that_were_seen_hold_the_key_when_their_setting_or_cluster_is_gon
     (reason,) = (reason for reason in after.reasons if reason.kind == "region_copies")
     assert reason.until == KEY.deployed_at + 120 * DAY + MARGIN
     assert reason.text == "main kept copies in other regions; the last may live until then"
-    assert [(t.cluster, t.snapshots, t.copies_until) for t in after.clusters] == [("main", 0, reason.until)]
+    assert [(t.cluster, t.snapshots, t.copies_outlive_days) for t in after.clusters] == [("main", 0, 120)]
 
 
 @pytest.mark.parametrize(("first", "then"), [(120, 200), (200, 120)])
@@ -211,12 +212,18 @@ def test_of_two_settings_seen_one_after_another_the_longer_counts(first, then):
 
     after = judge(replace(copying(then), key=before))
 
-    assert [t.copies_until for t in after.clusters] == [KEY.deployed_at + 200 * DAY + MARGIN]
+    assert [t.copies_outlive_days for t in after.clusters] == [200]
 
 
 def test_a_cluster_that_is_gone_and_kept_no_copies_is_forgotten():
     tally = ClusterTally(
-        project_id="p1", cluster="old", cluster_id="c0", snapshots=3, last_expiry=NOW, newest=NOW, copies_until=None
+        project_id="p1",
+        cluster="old",
+        cluster_id="c0",
+        snapshots=3,
+        last_expiry=NOW,
+        newest=NOW,
+        copies_outlive_days=None,
     )
 
     assert [t.cluster for t in judge(with_key(clusters=(tally,))).clusters] == ["main"]
@@ -230,7 +237,7 @@ def test_a_cluster_that_is_gone_is_remembered_for_its_copies_alone():
         snapshots=3,
         last_expiry=NOW,
         newest=NOW,
-        copies_until=NOW + 5 * DAY,
+        copies_outlive_days=5,
     )
 
     (_, remembered) = judge(with_key(clusters=(tally,))).clusters
@@ -241,7 +248,7 @@ def test_a_cluster_that_is_gone_is_remembered_for_its_copies_alone():
 def test_a_schedule_that_counts_regions_but_lists_no_copies_tells_of_copies_that_live_as_long_as_their_originals():
     seen = replace(with_cluster(schedule=replace(SCHEDULE, copy_regions=1)), key=replace(KEY, attested_at=NOW))
 
-    assert [t.copies_until for t in judge(seen).clusters] == [KEY.deployed_at + MARGIN]
+    assert [t.copies_outlive_days for t in judge(seen).clusters] == [0]
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,8 @@ class Tally:
     unidentified: int = 0
     unfinished: int = 0
     failed: int = 0
+    copied: int = 0
+    """Of this key's snapshots, those that have copies in other regions."""
     last_expiry: datetime | None = None
     newest: datetime | None = None
     """When the youngest snapshot of this key was made."""
@@ -70,6 +72,7 @@ def merge(one: Tally, other: Tally) -> Tally:
         unidentified=one.unidentified + other.unidentified,
         unfinished=one.unfinished + other.unfinished,
         failed=one.failed + other.failed,
+        copied=one.copied + other.copied,
         last_expiry=_later(one.last_expiry, other.last_expiry),
         newest=_later(one.newest, other.newest),
         by_key=tuple(sorted((Counter(dict(one.by_key)) + Counter(dict(other.by_key))).items())),
@@ -90,13 +93,14 @@ class _Ours:
     """The snapshots of the key in question, counted in place: a list may be long."""
 
     def __init__(self) -> None:
-        self._count = self._without_expiry = self._on_demand = 0
+        self._count = self._without_expiry = self._on_demand = self._copied = 0
         self._last_expiry: datetime | None = None
         self._newest: datetime | None = None
 
     def add(self, snapshot: Snapshot) -> None:
         self._count += 1
         self._on_demand += snapshot.on_demand
+        self._copied += snapshot.copied
         expiry, made = snapshot.expires_at, snapshot.created_at
         if expiry is None:
             self._without_expiry += 1
@@ -111,6 +115,7 @@ class _Ours:
             of_this_key=self._count,
             without_expiry=self._without_expiry + no_expiry,
             on_demand=self._on_demand,
+            copied=self._copied,
             last_expiry=None if no_expiry else self._last_expiry,
             newest=self._newest if self._newest is not None and is_meant(self._newest) else None,
             **others,

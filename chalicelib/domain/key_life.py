@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from chalicelib.domain.records import Key
+from chalicelib.domain.remembered import forget_counts
 from chalicelib.domain.vocabulary import KeyState
 
 
@@ -43,7 +44,7 @@ def _without_verdict(key: Key) -> Key:
     return replace(
         key,
         reasons=(),
-        clusters=(),
+        clusters=forget_counts(key.clusters),
         swept_at=None,
         clean_since=None,
         safe_since=None,

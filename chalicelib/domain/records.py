@@ -238,8 +238,12 @@ class ClusterTally:
     last_expiry: datetime | None = None
     newest: datetime | None = None
     """When its youngest snapshot was made."""
-    copies_until: datetime | None = None
-    """Until when copies in other regions may live; kept when its schedule shows none any more, for they live on."""
+    copies_outlive_days: int | None = None
+    """For how many days copies in other regions may outlive their originals; None where no copies were ever seen."""
+    downloads: int = 0
+    """How many of its snapshots were seen to be downloaded."""
+    restore_window_days: int | None = None
+    """How far back points in time can be restored, as last seen."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from chalicelib.domain.arn import parse_key_id
 from chalicelib.domain.counting import agreeing, counted
 from chalicelib.domain.deployment import SOAK, judge_deployment
-from chalicelib.domain.evidence import ClusterEvidence, Evidence, ProjectEvidence
-from chalicelib.domain.observed import BackupSchedule
-from chalicelib.domain.records import ClusterTally, Key, Reason
+from chalicelib.domain.evidence import Evidence, ProjectEvidence
+from chalicelib.domain.records import Key, Reason
+from chalicelib.domain.remembered import copies, copy_regions, downloaded, remember, restore_window_days
 from chalicelib.domain.vocabulary import KeyState
 
 MARGIN = timedelta(hours=24)
@@ -21,6 +21,9 @@ MARGIN = timedelta(hours=24)
 
 LONG_RETENTION = timedelta(days=366)
 """A snapshot kept for longer than this is called out."""
+
+WINDOW_NEVER_SEEN = timedelta(days=60)
+"""What counts for a deleted cluster of which no sweep ever saw the window: Atlas proposes 7 days."""
 
 MARGIN_UNUSED = timedelta(hours=1)
 """The same for a key of our own that no settings ever named: no snapshot can have been made with it."""
@@ -144,17 +147,22 @@ def snapshots_unfinished(seen: Evidence) -> Iterable[Reason]:
 
 
 def point_in_time_window(seen: Evidence) -> Iterable[Reason]:
-    """The oplog kept for point-in-time restores is encrypted too, and shows no key: its window must pass."""
+    """The oplog kept for point-in-time restores is encrypted too, and shows no key: its window must pass.
+
+    Atlas keeps that of a deleted cluster too, and shows its schedule no more: it counts as a sweep last saw it.
+    """
     replaced = seen.key.deployed_at or seen.key.replaced_at
     if replaced is None:
         return
     for project_id, cluster in seen.clusters():
-        if not cluster.was_encrypted or not cluster.cluster.point_in_time or cluster.schedule is None:
+        unseen = cluster.alive and cluster.schedule is None
+        if unseen or not cluster.was_encrypted or not cluster.cluster.point_in_time:
             continue
-        days = cluster.schedule.restore_window_days
-        until = replaced + timedelta(days=days) + MARGIN if days is not None else None
+        days = restore_window_days(seen, project_id, cluster)
+        length = counted(days, "day") if days is not None else "of unknown length"
+        held = days if days is not None or cluster.alive else WINDOW_NEVER_SEEN.days
+        until = replaced + timedelta(days=held) + MARGIN if held is not None else None
         if until is None or seen.now < until:
-            length = counted(days, "day") if days is not None else "of unknown length"
             yield Reason(
                 kind="point_in_time",
                 text=f"the point-in-time window of {cluster.cluster.name} ({length}) reaches back to it",
@@ -199,16 +207,14 @@ def downloads(seen: Evidence) -> Iterable[Reason]:
     """A downloaded snapshot needs its key for ever, and no list shows where it lies: a person must vouch."""
     if seen.key.attested_at is not None or never_served(seen.key):
         return
-    for project_id, cluster in seen.clusters():
-        count = cluster.jobs.downloads
-        if count and cluster.was_encrypted:
-            yield Reason(
-                kind="downloads",
-                text=f"{counted(count, 'snapshot')} of {cluster.cluster.name} {agreeing(count, 'was', 'were')}"
-                " downloaded, and what was downloaded stays encrypted: see that nobody needs it, and attest",
-                project_id=project_id,
-                cluster=cluster.cluster.name,
-            )
+    for (project_id, name), count in downloaded(seen).items():
+        yield Reason(
+            kind="downloads",
+            text=f"{counted(count, 'snapshot')} of {name} {agreeing(count, 'was', 'were')}"
+            " downloaded, and what was downloaded stays encrypted: see that nobody needs it, and attest",
+            project_id=project_id,
+            cluster=name,
+        )
 
 
 def attestation_wanted(seen: Evidence) -> Iterable[Reason]:
@@ -225,9 +231,10 @@ def region_copies(seen: Evidence) -> Iterable[Reason]:
     """Copies in other regions may live longer than their originals, and no list shows them: a person must vouch."""
     if never_served(seen.key):
         return
-    regions = {(project_id, c.cluster.name): _copy_regions(c) for project_id, c in seen.clusters()}
-    for (project_id, name), until in _copies(seen).items():
-        vouched = seen.key.attested_at is not None
+    regions = {(project_id, c.cluster.name): copy_regions(c) for project_id, c in seen.clusters()}
+    since, vouched = seen.key.deployed_at or seen.key.replaced_at, seen.key.attested_at is not None
+    for (project_id, name), days in copies(seen).items():
+        until = since + timedelta(days=days) + MARGIN if since is not None else None
         if vouched and until is not None and seen.now >= until:
             continue
         count = regions.get((project_id, name), 0)
@@ -244,30 +251,6 @@ def region_copies(seen: Evidence) -> Iterable[Reason]:
             cluster=name,
             until=until if vouched else None,
         )
-
-
-def _copy_regions(cluster: ClusterEvidence) -> int:
-    return cluster.schedule.copy_regions if cluster.schedule is not None and cluster.encrypted else 0
-
-
-def _copies(seen: Evidence) -> dict[tuple[str, str], datetime | None]:
-    """Of every cluster (project, name) that keeps copies, or was seen to: until when they may live, None if unknown."""
-    since = seen.key.deployed_at or seen.key.replaced_at
-    found: dict[tuple[str, str], datetime | None] = {
-        (c.project_id, c.cluster): c.copies_until for c in seen.key.clusters if c.copies_until is not None
-    }
-    for project_id, cluster in seen.clusters():
-        if cluster.schedule is not None and _copy_regions(cluster):
-            place = (project_id, cluster.cluster.name)
-            until = since + _longest_copy(cluster.schedule) + MARGIN if since is not None else None
-            known = found.get(place)
-            found[place] = until if until is None or known is None else max(until, known)
-    return found
-
-
-def _longest_copy(schedule: BackupSchedule) -> timedelta:
-    """How much longer than its original a copy may live: its own retention, where it has one."""
-    return timedelta(days=max((copy.longest_retention_days or 0 for copy in schedule.copies), default=0))
 
 
 def current_key_in_trouble(seen: Evidence) -> Iterable[Reason]:
@@ -369,7 +352,7 @@ def judge(seen: Evidence) -> Key:
     judged = replace(
         key,
         reasons=reasons,
-        clusters=_tallies(seen),
+        clusters=remember(seen),
         swept_at=now,
         last_used_at=seen.used.at if seen.used is not None else key.last_used_at,
         clean_since=key.clean_since if waits else (key.clean_since or now) if clean else None,
@@ -377,26 +360,6 @@ def judge(seen: Evidence) -> Key:
         paused_clusters=still_paused(seen),
     )
     return replace(judged, next_sweep_at=next_sweep_at(judged, now))
-
-
-def _tallies(seen: Evidence) -> tuple[ClusterTally, ...]:
-    """What each cluster holds; one that is gone is remembered for the copies that it was seen to keep."""
-    copies = _copies(seen)
-    tallies = tuple(
-        ClusterTally(
-            project_id=project_id,
-            cluster=cluster.cluster.name,
-            cluster_id=cluster.cluster.cluster_id,
-            snapshots=cluster.tally.of_this_key,
-            last_expiry=cluster.tally.last_expiry,
-            newest=cluster.tally.newest,
-            copies_until=copies.get((project_id, cluster.cluster.name)),
-        )
-        for project_id, cluster in seen.clusters()
-    )
-    here = {(tally.project_id, tally.cluster) for tally in tallies}
-    gone = (c for c in seen.key.clusters if c.copies_until is not None and (c.project_id, c.cluster) not in here)
-    return (*tallies, *(replace(c, snapshots=0, last_expiry=None, newest=None) for c in gone))
 
 
 def _settle(seen: Evidence) -> Key:

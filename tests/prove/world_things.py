@@ -144,5 +144,9 @@ class TrueProject:
         named = [c for c in self.clusters if c.name == name and (not c.deleted or c.snapshots or c.sharded)]
         return len(named) > 1
 
+    def lost_a_window(self) -> bool:
+        """Whether a cluster that kept points in time was deleted with its backups."""
+        return any(cluster.deleted and cluster.window is not None for cluster in self.clusters)
+
     def living(self) -> list[TrueCluster]:
         return [cluster for cluster in self.clusters if not cluster.deleted]

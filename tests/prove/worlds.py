@@ -16,6 +16,7 @@ from simple_world import ACCOUNT, ANNA, DAY, HOUR, MINUTE, START
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.records import Change, Key
 from chalicelib.domain.refusals import Refusal
+from chalicelib.domain.retention import WINDOW_NEVER_SEEN
 from chalicelib.domain.vocabulary import KeyState
 from chalicelib.usecases.discover import discover_all
 from chalicelib.usecases.ports import Conflict, Outside, OutsideError
@@ -213,9 +214,11 @@ class World:
                 self.outcome.late.append(f"seed {self.seed}, {self.clock.now}, {key.arn.key_id}: free since {free}")
 
     def _provable_since(self, key: Key, free: datetime) -> datetime:
-        """Since when all that can be seen has said so: copies cannot, and count for as long as they may live."""
-        copies = (c.copies_until - DAY for c in key.clusters if c.copies_until is not None)
-        since = max((free, key.attested_at or free, *copies))
+        """Since when all that can be seen has said so: copies and lost windows count as long as they may live."""
+        replaced = key.deployed_at or key.replaced_at or free
+        copies = (replaced + c.copies_outlive_days * DAY for c in key.clusters if c.copies_outlive_days is not None)
+        windows = (replaced + WINDOW_NEVER_SEEN for p in key.projects if self.nature.projects[p].lost_a_window())
+        since = max((free, key.attested_at or free, *copies, *windows))
         unclear = (span for p in key.projects for span in self.nature.projects[p].unclear)
         for begin, end in sorted(unclear):
             if begin < since + 3 * DAY and end > since:

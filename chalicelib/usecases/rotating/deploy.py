@@ -102,10 +102,11 @@ def _known(work: Work, arn: KeyArn | None) -> Key | None:
 
 
 def _left_behind(work: Work, key: Key) -> Key:
+    """A key that others use too, or did, is left to the sweep, which looks at the clusters of all of them."""
     paused = {f"{work.project.project_id}/{name}" for name in work.rotation.paused_clusters}
     return replace(
         key,
-        deployed_at=work.now,
+        deployed_at=work.now if set(key.projects) <= {work.project.project_id} else None,
         paused_clusters=tuple(sorted({*key.paused_clusters, *paused})),
         next_sweep_at=work.now,
     )
