@@ -28,6 +28,7 @@ SEEN = Seen(
     role_id="role",
     role_arn="arn:aws:iam::111122223333:role/atlas",
     threshold_days=90,
+    named=frozenset(),
 )
 SWITCHED = replace(SEEN, key=OTHER, described=replace(SEEN.described, arn=OTHER, created_at=NOW - 2 * DAY))
 KNOWN = changes(None, SEEN, old_key=None, new_key=None, now=NOW - DAY).project

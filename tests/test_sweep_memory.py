@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from fake_atlas import PROJECT, FakeProject, a_cluster, a_key, a_restore, a_snapshot, some_settings
-from simple_world import ANNA, DAY, HOUR, MINUTE, START, a_policy_for, a_rotation, a_world, found, old_key
+from simple_world import ANNA, BUSY, DAY, HOUR, MINUTE, START, a_policy_for, a_rotation, a_world, found, old_key
 
 from chalicelib.domain.observed import BackupSchedule, CopySetting, Encryption
 from chalicelib.domain.policies import NO_WISHES
@@ -156,3 +156,80 @@ def test_the_window_of_a_deleted_cluster_that_no_sweep_ever_saw_counts_as_a_long
 
     assert (reason.kind, reason.until) == ("point_in_time", START - 9 * DAY + WINDOW_NEVER_SEEN + DAY)
     assert "of unknown length" in reason.text
+
+
+def backed_up(world, key):
+    """Another project whose settings name a key of its own, and whose backups name this one."""
+    theirs = world.keys.add(a_policy_for())
+    other = FakeProject(name="other", settings=some_settings(theirs), clusters=[(a_cluster(), False)])
+    other.snapshots["main"] = [a_snapshot(1, key, expires_at=START + 300 * DAY)]
+    world.atlas.world[OTHER] = other
+    return other
+
+
+def look_at_other(world):
+    return discover_project(world.outside, found(project_id=OTHER, name="other"), NO_WISHES)
+
+
+def test_the_backups_of_a_project_that_used_the_key_before_anybody_looked_hold_it(world):
+    backed_up(world, old_key(world))
+
+    look_at_other(world)
+
+    assert [(r.kind, r.project_id) for r in sweep(world).reasons] == [("snapshots", OTHER)]
+    assert "key seen in the backups" in {entry.what for entry in world.tracker.audit}
+
+
+def test_a_key_that_becomes_known_after_the_project_whose_backups_name_it_is_linked_at_the_next_look():
+    world = a_world()
+    later = world.keys.add()
+    backed_up(world, later)
+    assert look_at_other(world).named_in_backups == (later.key_id,)
+    world.put(replace(world.tracker.key(old_key(world)), arn=later, version=0))
+
+    project = look_at_other(world)
+
+    assert project.named_in_backups == ()
+    assert OTHER in world.tracker.key(later).projects
+
+
+def test_a_key_that_served_between_two_looks_is_found_in_the_backups_when_the_settings_name_another(world):
+    other = backed_up(world, NEW_OF_OTHER)
+    look_at_other(world)
+    other.snapshots["main"].append(a_snapshot(2, old_key(world), expires_at=START + 300 * DAY))
+    assert "snapshots" not in kinds(sweep(world))
+    other.settings = some_settings(world.keys.add(a_policy_for()))
+
+    look_at_other(world)
+
+    assert "snapshots" in kinds(sweep(world))
+
+
+def test_backups_are_read_once_where_nothing_was_changed_by_hand(world):
+    backed_up(world, old_key(world))
+    look_at_other(world)
+    world.atlas.calls.clear()
+
+    look_at_other(world)
+
+    assert "snapshots" not in {call[0] for call in world.atlas.calls}
+
+
+def test_backups_that_cannot_be_read_are_told_once_and_asked_for_again_each_day(world):
+    backed_up(world, old_key(world))
+    world.atlas.fail("sharded_snapshots", BUSY, times=2)
+
+    told = [look_at_other(world).drift for _ in range(3)]
+
+    assert told == [("backups_unread",), ("backups_unread",), ()]
+    assert len(world.told("drift")) == 1
+    assert OTHER in world.tracker.key(old_key(world)).projects
+
+
+def test_a_key_that_turns_out_to_be_needed_while_it_is_being_deleted_is_judged_by_the_deletion(world):
+    world.change(world.tracker.key(old_key(world)), deletion_id="d1", next_sweep_at=None)
+    backed_up(world, old_key(world))
+
+    look_at_other(world)
+
+    assert world.tracker.key(old_key(world)).due is None

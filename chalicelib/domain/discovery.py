@@ -39,6 +39,8 @@ class Seen:
     threshold_days: int | None
     missing: tuple[str, ...] = ()
     """Permissions that the key's policy does not give Atlas' role."""
+    named: frozenset[str] | None = None
+    """The bare ids of all keys that its snapshots name; None where they were not asked, or did not answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +60,15 @@ def locate(settings: Settings, *, account: str, region: str) -> KeyArn | None:
     if not settings.enabled or settings.key is None:
         return None
     return locate_key(settings.key, account=account, region=region)
+
+
+def wants_backups_read(known: Project | None, key: KeyArn | None) -> bool:
+    """Only snapshots tell which keys a project used before we met it, or before its key was changed by other hands."""
+    return known is None or not known.backups_read or _is_changed_by_hand(known, key)
+
+
+def _is_changed_by_hand(known: Project, key: KeyArn | None) -> bool:
+    return known.key is not None and key is not None and key != known.key and known.open_rotation is None
 
 
 def meet(found: AtlasProject, defaults: Policy, now: datetime) -> Project:
@@ -84,6 +95,9 @@ def changes(
     project = take_up_defaults(known, defaults, now) if known is not None else meet(seen.found, defaults, now)
     found = tuple(_drifts(known, seen))
     project = _describe(project, seen, now)
+    if wants_backups_read(known, seen.key):
+        named = tuple(sorted({*project.named_in_backups, *(seen.named or ())}))
+        project = replace(project, backups_read=seen.named is not None, named_in_backups=named)
     keys: tuple[Key, ...] = ()
     audit: tuple[AuditEntry, ...] = ()
     if project.open_rotation is None and seen.key is not None and seen.key != project.key:
@@ -162,6 +176,12 @@ def _adopted(project: Project, key: KeyArn, now: datetime) -> AuditEntry:
     )
 
 
+def named_by_backups(project: Project, key: Key, now: datetime) -> AuditEntry:
+    """The line of the trail about a key that only a project's backups say it used."""
+    what = "key seen in the backups"
+    return AuditEntry(at=now, who="atlas", what=what, subject=project.project_id, after=str(key.arn))
+
+
 def _remind(project: Project, known: Project | None, now: datetime) -> Project:
     """Move the next reminder only when the due date may have moved, so that a quiet day writes nothing."""
     if project == known:
@@ -180,7 +200,7 @@ def _drifts(known: Project | None, seen: Seen) -> Iterable[tuple[str, str]]:
             yield "provider_changed", f"it encrypts with a key of {settings.other_provider} now."
         elif not settings.enabled:
             yield "encryption_disabled", "encryption at rest was switched off."
-        elif seen.key is not None and seen.key != known.key and known.open_rotation is None:
+        elif _is_changed_by_hand(known, seen.key):
             yield (
                 "key_changed_by_hand",
                 (
@@ -190,6 +210,11 @@ def _drifts(known: Project | None, seen: Seen) -> Iterable[tuple[str, str]]:
             )
     if settings.enabled and settings.valid is False:
         yield KEY_INVALID, INVALID_TEXT
+    if seen.named is None and wants_backups_read(known, seen.key):
+        yield (
+            "backups_unread",
+            "its snapshots cannot be listed, so that no other project's key can be known to be free.",
+        )
     if seen.missing:
         yield (
             "grant_removed",

@@ -28,6 +28,13 @@ def take_up(key: Key, project_id: str, state: KeyState) -> Key:
     )
 
 
+def be_named_by_backups(key: Key, project_id: str, now: datetime) -> Key:
+    """The record of a key that a project was not known to have used: whoever retires it hears of the project now."""
+    wanted = be_wanted(key, project_id)
+    sweeps = key.state in {KeyState.RETIRING, KeyState.UNUSED} and key.deletion_id is None
+    return replace(wanted, next_sweep_at=now) if sweeps else wanted
+
+
 def be_replaced(key: Key, now: datetime) -> Key:
     """The record of a key that the settings stopped naming just now."""
     return replace(

@@ -85,6 +85,10 @@ class Project:
     """The access key of an IAM user (its name, no secret) that the settings hold instead of a role."""
     access_key_seen_at: datetime | None = None
     """Since when that access key was seen; IAM would know its true age, which nobody here may ask."""
+    backups_read: bool = False
+    """Whether its snapshots were asked which keys it used before anybody looked."""
+    named_in_backups: tuple[str, ...] = ()
+    """The bare ids of keys that its snapshots name, as long as no key of this id is known to be linked with it."""
     drift: tuple[str, ...] = ()
     """What was found changed from outside, told once each; gone from here when it is mended."""
     open_rotation: str | None = None

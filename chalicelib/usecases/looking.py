@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.coverage import judge_coverage
-from chalicelib.domain.discovery import Seen, changes, locate, meet
+from chalicelib.domain.discovery import Seen, changes, locate, meet, named_by_backups, wants_backups_read
 from chalicelib.domain.key_policy import UnreadablePolicy, missing_permissions
 from chalicelib.domain.observed import AtlasProject, KeyDescription, KeyRotations, ProjectEvent
 from chalicelib.domain.records import Change, Key, Policy, Project
@@ -18,6 +18,7 @@ from chalicelib.domain.wording import atlas_unreachable, drift
 from chalicelib.domain.wording_watch import encryption_enabled
 from chalicelib.usecases.locate import keys_for, keys_holding
 from chalicelib.usecases.observe import live_clusters, principal_of
+from chalicelib.usecases.past_keys import keys_in_backups, link_past_keys
 from chalicelib.usecases.ports import Conflict, Outside, OutsideError
 
 _log = logging.getLogger(__name__)
@@ -103,6 +104,7 @@ def _look(outside: Outside, found: AtlasProject, known: Project | None, defaults
         role_arn=role_arn,
         threshold_days=atlas.alert_threshold_days(found.project_id),
         missing=_missing(policy, role_arn),
+        named=keys_in_backups(atlas, found.project_id) if wants_backups_read(known, key) else None,
     )
 
 
@@ -150,13 +152,15 @@ def _record(
     old_key = kept.get(known.key) if known is not None and known.key is not None else None
     new_key = (kept.get(seen.key) or outside.tracker.key(seen.key)) if seen.key is not None else None
     news = changes(known, seen, old_key=old_key, new_key=new_key, now=now, defaults=defaults)
-    if news.project == known and not news.keys:
+    project, past = link_past_keys(outside, news.project, (*keys, *news.keys), now)
+    if project == known and not news.keys and not past:
         return known
-    notices = tuple(drift(news.project, code, text, now) for code, text in news.drift)
+    notices = tuple(drift(project, code, text, now) for code, text in news.drift)
     if news.is_new_here:
-        notices = (*notices, encryption_enabled(news.project, now))
-    outside.tracker.commit(Change(records=(news.project, *news.keys), notices=notices, audit=news.audit))
-    return news.project
+        notices = (*notices, encryption_enabled(project, now))
+    audit = (*news.audit, *(named_by_backups(project, key, now) for key in past))
+    outside.tracker.commit(Change(records=(project, *news.keys, *past), notices=notices, audit=audit))
+    return project
 
 
 def _unreadable(outside: Outside, known: Project | None, text: str, now: datetime) -> Project | None:

@@ -16,6 +16,7 @@ from atlas_stand_in import Pace, Reply, StandIn, a_session
 from fake_atlas import (
     ORGANIZATION,
     PROJECT,
+    FakeProject,
     a_cluster,
     a_key,
     a_restore,
@@ -25,13 +26,14 @@ from fake_atlas import (
     some_settings,
 )
 from figures import FULL_SIZE, tell
-from simple_world import ACCOUNT, ANNA, DAY, HOUR, START, World, a_world, old_key
+from simple_world import ACCOUNT, ANNA, DAY, HOUR, START, World, a_rotation, a_world, found, old_key
 
 from chalicelib.adapters import atlas_lists
 from chalicelib.adapters.atlas import AtlasReader
-from chalicelib.domain import approval, evidence, guarding, proof, retention, retirement, rumours
+from chalicelib.domain import approval, evidence, guarding, key_life, proof, remembered, retention, retirement, rumours
 from chalicelib.domain.evidence import Evidence, Jobs, Tally
 from chalicelib.domain.observed import BackupSchedule, CopySetting, Encryption, KeyStatus
+from chalicelib.domain.policies import NO_WISHES
 from chalicelib.domain.records import Deletion, Key
 from chalicelib.domain.refusals import Refusal
 from chalicelib.domain.retirement import Decision, Look
@@ -39,6 +41,7 @@ from chalicelib.domain.vocabulary import DeletionState, KeyState, NoticeKind
 from chalicelib.usecases import discover, gathering, looking, request_deletion, retire, sweep
 from chalicelib.usecases.guard import guard_key
 from chalicelib.usecases.ports import TemporaryError
+from chalicelib.usecases.rotating import deploy
 
 NEW = a_key(2)
 BERT = ANNA.replace("anna", "bert")
@@ -183,6 +186,33 @@ def a_download_that_nobody_vouched_for_holds_the_key() -> None:
     world = began()
     world.in_atlas.restores["main"] = [a_restore(delivery="download", running=False)]
     held(world, "downloads")
+
+
+def a_download_holds_the_key_when_its_cluster_is_gone_and_the_key_was_used_again() -> None:
+    world = began()
+    world.in_atlas.restores["main"] = [a_restore(delivery="download", running=False)]
+    sweep.sweep_key(world.outside, old_key(world))
+    world.in_atlas.clusters = [(a_cluster("other"), False)]
+    world.put(replace(key_life.be_replaced(key_of(world), START - DAY), deployed_at=START - DAY))
+    held(world, "downloads")
+
+
+def a_paused_cluster_of_another_project_holds_a_key_that_a_rotation_leaves() -> None:
+    world, other = a_world(), "b" * 24
+    clusters = [(a_cluster(), False), (a_cluster("asleep", paused=True), False)]
+    world.atlas.world[other] = FakeProject(name="other", settings=some_settings(NEW), clusters=clusters)
+    world.put(replace(world.project, project_id=other, key=NEW, version=0))
+    world.change(key_of(world), projects=(PROJECT, other))
+    a_rotation(world).go_until("deployed")
+    held(world, "paused")
+
+
+def the_backups_of_a_project_that_used_the_key_before_it_was_known_hold_it() -> None:
+    world, other = began(), "b" * 24
+    world.atlas.world[other] = FakeProject(name="other", settings=some_settings(NEW), clusters=[(a_cluster(), False)])
+    world.atlas.world[other].snapshots["main"] = [a_snapshot(1, old_key(world), expires_at=START + 300 * DAY)]
+    looking.discover_project(world.outside, found(project_id=other), NO_WISHES)
+    held(world, "snapshots")
 
 
 def copies_in_other_regions_hold_the_key_until_somebody_vouched_and_they_are_over() -> None:
@@ -477,6 +507,9 @@ STORIES: tuple[Callable[[], None], ...] = (
     a_name_that_was_used_again_holds_the_key,
     a_restore_or_export_that_runs_holds_the_key,
     a_download_that_nobody_vouched_for_holds_the_key,
+    a_download_holds_the_key_when_its_cluster_is_gone_and_the_key_was_used_again,
+    a_paused_cluster_of_another_project_holds_a_key_that_a_rotation_leaves,
+    the_backups_of_a_project_that_used_the_key_before_it_was_known_hold_it,
     copies_in_other_regions_hold_the_key_until_somebody_vouched_and_they_are_over,
     a_point_in_time_window_holds_the_key,
     a_window_is_over_by_the_later_of_both_clocks,
@@ -649,6 +682,10 @@ def gathers(instead: Any) -> tuple[tuple[Any, str, object], ...]:
     return ((sweep, "gather_evidence", instead), (retire, "gather_evidence", instead))
 
 
+def deployed_for_all(work: Any, key: Key) -> Key:
+    return replace(key, deployed_at=work.now, next_sweep_at=work.now)
+
+
 VARIANTS = (
     variant("ignores the sharded list", (gathering, "_filled", ignores_sharded)),
     variant("ignores deleted clusters with retained backups", *gathers(reads_the_living_alone)),
@@ -668,7 +705,11 @@ VARIANTS = (
     variant("counts no jobs", (gathering, "_restores", lambda *_: Jobs()), (gathering, "_exports", lambda *_: Jobs())),
     variant("does not mind downloads", without_rule("downloads")),
     variant("does not mind copies", without_rule("region_copies")),
-    variant("takes copies to live as long as originals", (retention, "_longest_copy", lambda _: timedelta(0))),
+    variant("takes copies to live as long as originals", (remembered, "_longest_copy", lambda _: 0)),
+    variant("forgets downloads with each verdict", (key_life, "forget_counts", lambda _: ())),
+    variant("forgets downloads with their cluster", (remembered, "forget_counts", lambda _: ())),
+    variant("takes the end of one rotation for that of all", (deploy, "_left_behind", deployed_for_all)),
+    variant("asks no backups for past keys", (looking, "keys_in_backups", lambda *_: frozenset())),
     variant("forgets the point-in-time window", without_rule("point_in_time_window")),
     variant("goes by its own clock only", (Evidence, "now", property(lambda seen: seen.gathered_at))),
     variant("forgets paused clusters", without_rule("paused_since_before"), (retention, "still_paused", lambda _: ())),

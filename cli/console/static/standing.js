@@ -10,6 +10,7 @@ const DRIFTS = {
   key_changed_by_hand: "its key was changed outside Keyturn",
   key_invalid: "Atlas finds its key not valid",
   grant_removed: "the key's policy does not let Atlas' role use it any more",
+  backups_unread: "its snapshots cannot be listed: a key that it used before may look free",
   key_not_enabled: "its key is not enabled in KMS",
   project_gone: "it is gone from its Atlas organization",
   access_key_old: "it encrypts with an IAM user's access key that is 90 days old or more",
