@@ -42,7 +42,9 @@ def units(size: int, per_unit: int = WRITE_BYTES) -> int:
 
 def _value_size(value: dict[str, Any]) -> int:
     ((kind, content),) = value.items()
-    return len(content) // 2 + 2 if kind == "N" else len(content.encode())
+    if kind == "N":
+        return len(content) // 2 + 2
+    return len(content if kind == "B" else content.encode())
 
 
 @dataclass(kw_only=True)

@@ -1,12 +1,13 @@
 """The tracker in DynamoDB: one table, conditional writes, one transaction a step.
 
-Every record is its JSON in `body`, with the attributes that conditions and indexes need beside it. The index `due`
-finds work by time, the index `listing` pages through the fleet, and the index `history` has what happened in the order
-of time; all may lag, so nobody decides from them.
+Every record is its JSON in `body`, compressed where it is large, with the attributes that conditions and indexes need
+beside it. The index `due` finds work by time, the index `listing` pages through the fleet, and the index `history` has
+what happened in the order of time; all may lag, so nobody decides from them.
 """
 
 import base64
 import json
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -44,6 +45,9 @@ Content = TypeVar("Content")
 
 MOST_WRITES = 100
 """What DynamoDB takes in one transaction."""
+
+LARGEST_TEXT = 64 * 1024
+"""Bytes of a record that lies as text, which people can read in the table; DynamoDB takes 400 kB for an item."""
 
 _LOST_A_RACE = {"ConditionalCheckFailed", "TransactionConflict"}
 _OVERLOADED = {"ThrottlingError", "ProvisionedThroughputExceeded"}
@@ -403,7 +407,7 @@ def _item(pk: str, sk: str, record: Record | Notice, due: Due | None, *, listed:
     item: Item = {
         "pk": {"S": pk},
         "sk": {"S": sk},
-        "body": {"S": msgspec.json.encode(saved).decode()},
+        "body": _body(saved),
         "version": {"N": str(saved.version)},
         "read_at": record.version,
     }
@@ -412,6 +416,14 @@ def _item(pk: str, sk: str, record: Record | Notice, due: Due | None, *, listed:
     if due is not None and record.due is not None:
         item |= {"due_kind": {"S": due}, "due_at": {"S": instant(record.due)}}
     return item
+
+
+def _body(record: Record | Notice) -> Item:
+    """A record's JSON, compressed where it is large; a notice's never is, for streams hand on bytes in another form."""
+    written = msgspec.json.encode(record)
+    if isinstance(record, Notice) or len(written) <= LARGEST_TEXT:
+        return {"S": written.decode()}
+    return {"B": zlib.compress(written)}
 
 
 def _link(project_id: str, arn: KeyArn) -> Item:
@@ -462,8 +474,9 @@ def _next_version(record: Kept) -> Kept:
 
 def _decoded(item: Item, kind: type[Content]) -> Content:
     try:
-        return msgspec.json.decode(item["body"]["S"], type=kind)
-    except (KeyError, msgspec.MsgspecError) as error:
+        body = item["body"]
+        return msgspec.json.decode(zlib.decompress(body["B"]) if "B" in body else body["S"], type=kind)
+    except (KeyError, zlib.error, msgspec.MsgspecError) as error:
         name = f"{item.get('pk')} {item.get('sk')}"
         text = f"the tracker's item {name} cannot be read as {kind.__name__}: {error}"
         raise PermanentError(text, call="decode", code="damaged") from error

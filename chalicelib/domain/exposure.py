@@ -12,7 +12,7 @@ from chalicelib.domain.observed import Snapshot
 from chalicelib.domain.records import Proof
 
 MOST_LISTED = 2000
-"""Snapshots named one by one, the longest-lived first: a stored document may have 400 kB. All are counted."""
+"""Snapshots named one by one, the longest-lived first: DynamoDB takes 400 kB for an item. All are counted."""
 
 
 @dataclass(frozen=True, kw_only=True)

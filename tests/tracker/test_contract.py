@@ -1,8 +1,11 @@
 """What every tracker promises of what is kept, listed and due, and of two who write at once."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
+from hashlib import sha256
+from uuid import UUID, uuid5
 
 import pytest
 from tracked import ARN, NOW, REPLICATED, arn, audit, deletion, key, notice, project, rotation, save, walk
@@ -58,6 +61,38 @@ def test_every_kind_of_record_comes_back_as_it_was_saved(tracker):
     assert tracker.proof(ARN, "abc") == replace(proof, version=1)
     assert tracker.deletion("d1") == replace(deletion(), version=1)
     assert tracker.notice("n1") == replace(told, version=1)
+
+
+def a_look_at(number):
+    """What a proof says of one cluster, as much of it different from cluster to cluster as in truth."""
+    ident = uuid5(UUID(int=0), str(number)).hex[:24]
+    read = {"of_this_key": 0, "read": number * 37 % 400, "last_expiry": None, "unidentified": 0, "without_expiry": 0}
+    look = {"cluster_id": ident, "name": f"orders-{number}", "state": "IDLE", "paused": False, "kind": "REPLICASET"}
+    look |= {"encryption": "AWS", "backups": True, "point_in_time": True, "regions": ["eu-west-1"], "tier": "M30"}
+    at = f"2027-03-01T09:{number % 60:02}:{number * 7 % 60:02}.{number * 9973 % 10**6:06}+00:00"
+    return {"cluster": look, "seen_on_new_key_at": at, "schedule": {"restore_window_days": 7}, "tally": read}
+
+
+def test_a_proof_about_thousands_of_clusters_comes_back_as_it_was_saved(tracker):
+    text = json.dumps({"projects": [{"clusters": [a_look_at(number) for number in range(3_500)]}]})
+    proof = Proof(digest=sha256(text.encode()).hexdigest(), at=NOW, arn=ARN, document=text)
+
+    save(tracker, proof)
+
+    assert len(text) > 1_500_000
+    assert tracker.proof(ARN, proof.digest) == replace(proof, version=1)
+
+
+def test_a_key_of_thousands_of_clusters_comes_back_as_it_was_saved_wherever_it_is_read(tracker):
+    one = ClusterTally(project_id="p1", cluster="orders", cluster_id="", snapshots=0, last_expiry=NOW)
+    clusters = (replace(one, cluster_id=f"{n * 7919:024x}", snapshots=n) for n in range(4_000))
+    kept = key(clusters=tuple(clusters))
+
+    save(tracker, kept)
+    save(tracker, replace(kept, version=1))
+
+    assert tracker.key(ARN) == replace(kept, version=2)
+    assert tracker.keys_of("p1") == tracker.keys_named(ARN.key_id) == tracker.keys(None, 9).items == (tracker.key(ARN),)
 
 
 def test_what_was_never_saved_is_none(tracker):

@@ -10,12 +10,10 @@ import msgspec
 import pytest
 from botocore.stub import Stubber
 from figures import FULL_SIZE, tell
-from tracked import ARN, NOW, audit, deletion, key, notice, project, rotation, save, walk
+from tracked import ARN, NOW, audit, deletion, key, noise, notice, project, rotation, save, walk
 
 from chalicelib.adapters.tracker import DynamoTracker, notice_from_stream
-from chalicelib.domain.records import (
-    Reason,
-)
+from chalicelib.domain.records import Proof, Reason
 from chalicelib.usecases.ports import Conflict, Due, PermanentError, TemporaryError
 
 
@@ -69,6 +67,36 @@ def test_a_damaged_record_is_an_error_and_not_an_absence(stored, store):
         stored.project("p1")
     with pytest.raises(PermanentError, match="PROJECT#p1"):
         stored.projects(None, 10)
+
+
+def proof(document):
+    return Proof(digest="abc", at=NOW, arn=ARN, document=document)
+
+
+def test_a_record_lies_as_text_that_people_can_read_unless_it_is_large(stored, store):
+    save(stored, project(), proof('{"projects": []}'), key(reasons=(Reason(kind="snapshots", text="x" * 70_000),)))
+
+    kinds = {sk.partition("#")[0]: {*item["body"]} for (_, sk), item in store.items().items() if "version" in item}
+
+    assert kinds == {"PROJECT": {"S"}, "PROOF": {"S"}, "KEY": {"B"}}
+
+
+def test_a_large_record_that_was_stored_as_text_is_read_as_well(stored, store):
+    large = replace(proof("x" * 300_000), version=1)
+    save(stored, proof("{}"))
+    ((_, item),) = store.items().items()
+    store.client.put_item(TableName=store.table, Item=item | {"body": {"S": msgspec.json.encode(large).decode()}})
+
+    assert stored.proof(ARN, "abc") == large
+
+
+def test_a_large_record_that_is_damaged_is_an_error_and_not_an_absence(stored, store):
+    save(stored, proof("x" * 300_000))
+    ((_, item),) = store.items().items()
+    store.client.put_item(TableName=store.table, Item=item | {"body": {"B": item["body"]["B"][:-9]}})
+
+    with pytest.raises(PermanentError, match="PROOF#"):
+        stored.proof(ARN, "abc")
 
 
 def test_a_link_whose_key_is_missing_is_an_error_and_not_an_absence(stored, store):
@@ -141,7 +169,7 @@ def test_a_token_that_stood_for_another_change_is_refused(store):
 
 
 def test_the_time_index_and_the_listing_are_read_across_pages_of_a_megabyte(stored):
-    weight = "x" * 300_000
+    weight = noise(400_000)
     heavy = [project(f"p{n}", drift=(weight,), next_reminder_at=NOW + timedelta(seconds=n)) for n in range(8)]
     for one in heavy:
         save(stored, one)
@@ -154,7 +182,7 @@ def test_the_time_index_and_the_listing_are_read_across_pages_of_a_megabyte(stor
 
 def test_keys_of_a_name_are_read_across_pages_of_a_megabyte(stored):
     regions = ["eu-west-1", "eu-west-2", "eu-west-3", "us-east-1", "us-east-2"]
-    weight = (Reason(kind="snapshots", text="x" * 300_000),)
+    weight = (Reason(kind="snapshots", text=noise(400_000)),)
     for region in regions:
         save(stored, key(replace(ARN, region=region), reasons=weight))
 
@@ -164,7 +192,7 @@ def test_keys_of_a_name_are_read_across_pages_of_a_megabyte(stored):
 
 def test_a_record_larger_than_an_item_may_be_is_refused_for_good_and_nothing_is_saved(stored):
     with pytest.raises(PermanentError):
-        save(stored, rotation(), project(drift=("x" * 410_000,)))
+        save(stored, rotation(), project(drift=(noise(600_000),)))
 
     assert stored.rotation("p1", "r1") is None
 
