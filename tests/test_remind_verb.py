@@ -143,6 +143,18 @@ def test_a_longer_period_is_reminded_of_anew_from_its_first_rung():
     assert spoken == [0, -30, -14, -7, -1, 0, 1, 7]
 
 
+def test_a_rung_is_not_spoken_again_when_the_due_day_moves_away_and_back_and_the_ladder_goes_on():
+    world = a_world()
+    world.now = DUE
+    remind(world.outside, PROJECT)
+    change_the_period_and_back(world)
+
+    spoke = remind_all(world.outside)
+
+    assert (spoke, rungs(world), world.project.due) == (0, [0], DUE + DAY)
+    assert reminding(world, days=8) == [0, 1, 7]
+
+
 def test_a_project_that_is_not_covered_is_not_reminded_of():
     world = a_world(not_covered_because="it is gone")
     world.now = DUE
@@ -198,6 +210,70 @@ def test_a_rotation_by_policy_that_failed_is_started_again_at_the_next_rung():
     remind_all(world.outside)
 
     assert world.project.open_rotation not in {None, first}
+
+
+def change_the_period_and_back(world):
+    """An operator moves the due day away for an hour."""
+    for days in (100, 90):
+        change_policy(world.outside, PROJECT, {"rotation_period_days": days}, who=ANNA)
+        world.wait(HOUR)
+
+
+def cancelled_by_policy():
+    """A rotation that the policy started on the due day, and that Anna cancelled."""
+    world = by_policy(ladder=(-7, 0))
+    world.now = DUE
+    remind(world.outside, PROJECT)
+    rotation = Rotating(world=world, rotation_id=world.project.open_rotation)
+    rotation.cancel()
+    rotation.go_until("cancelled")
+    return world
+
+
+def test_where_the_rotation_by_policy_was_there_already_its_reminder_is_spoken_instead():
+    world = cancelled_by_policy()
+    change_the_period_and_back(world)
+
+    spoke = remind_all(world.outside)
+
+    assert (spoke, rungs(world), world.project.open_rotation) == (1, [0], None)
+
+
+def test_the_reminder_in_a_rotations_place_is_spoken_once_however_often_the_due_day_moves_away_and_back():
+    world = cancelled_by_policy()
+    for _ in range(3):
+        change_the_period_and_back(world)
+        reminding(world, days=1)
+
+    assert (rungs(world), world.project.due) == ([0], DUE + 7 * DAY)
+
+
+def test_after_the_reminder_in_its_place_a_rotation_is_started_at_the_next_rung():
+    world = cancelled_by_policy()
+    change_the_period_and_back(world)
+
+    reminding(world, days=8)
+
+    rotation = world.tracker.rotation(PROJECT, world.project.open_rotation)
+    assert (rotation.requested_by, rotation.requested_at.date()) == (BY_POLICY, (DUE + 7 * DAY).date())
+
+
+def test_nobody_is_reminded_where_another_process_starts_the_rotation_at_this_very_moment():
+    world = by_policy()
+    world.now = DUE
+    look = world.tracker.rotation
+
+    def rotation(*names):
+        world.tracker.rotation = look
+        remind(world.outside, PROJECT)
+        return look(*names)
+
+    world.tracker.rotation = rotation
+
+    spoke = remind(world.outside, PROJECT)
+
+    assert (spoke, world.told()) == (False, ["rotation_started"])
+    assert world.messages.rotation_wakes == [(PROJECT, world.project.open_rotation, 0)]
 
 
 @pytest.mark.parametrize("strategy", list(Strategy))

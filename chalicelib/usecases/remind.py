@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from chalicelib.domain.opening import RotationRequest, open_rotation, refusals
+from chalicelib.domain.opening import RotationRequest, open_rotation, refusals, rotation_id
 from chalicelib.domain.records import AuditEntry, Change, Project
 from chalicelib.domain.reminders import cycle_start, due_at, rungs_owed, waits_for_digest, wind
 from chalicelib.domain.vocabulary import Mode
@@ -36,14 +36,22 @@ def remind(outside: Outside, project_id: str) -> bool:
     spoken = wind(replace(project, last_rung=owed[-1]), now)
     request = _request(project, owed[-1])
     try:
-        if project.policy.mode is Mode.ROTATE and owed[-1] >= 0 and not refusals(project, request):
+        if _is_rotated(outside, project, request, owed[-1]):
             _start(outside, spoken, request, now)
-        else:
-            _speak(outside, spoken, owed, now)
+            return True
+        return _speak(outside, spoken, owed, now)
     except Conflict:
         _log.info("project %s was written by somebody else; it is looked at again", project_id)
         return False
-    return True
+
+
+def _is_rotated(outside: Outside, project: Project, request: RotationRequest, rung: int) -> bool:
+    """Whether a rotation takes the reminder's place: one that is due by policy, may be opened, and never was."""
+    if project.policy.mode is not Mode.ROTATE or rung < 0 or refusals(project, request):
+        return False
+    # a rung comes again when the due day moved away and back, and its rotation may have ended meanwhile
+    name = rotation_id(project.project_id, request.idempotency_key)
+    return outside.tracker.rotation(project.project_id, name) is None
 
 
 def _request(project: Project, rung: int) -> RotationRequest:
@@ -61,9 +69,18 @@ def _start(outside: Outside, project: Project, request: RotationRequest, now: da
     outside.messages.wake_rotation(project.project_id, rotation.rotation_id)
 
 
-def _speak(outside: Outside, project: Project, owed: tuple[int, ...], now: datetime) -> None:
+def _speak(outside: Outside, project: Project, owed: tuple[int, ...], now: datetime) -> bool:
+    """Speak, and tell whether it was for the first time; a rung that was spoken once is only marked again."""
     entry = AuditEntry(at=now, who="keyturn", what="reminded", subject=project.project_id, after=f"rung {owed[-1]}")
-    outside.tracker.commit(Change(records=(project,), notices=(reminder(project, owed, now),), audit=(entry,)))
+    notice = reminder(project, owed, now)
+    try:
+        outside.tracker.commit(Change(records=(project,), notices=(notice,), audit=(entry,)))
+    except Conflict:
+        if outside.tracker.notice(notice.notice_id) is None:
+            raise
+        outside.tracker.commit(Change(records=(project,)))
+        return False
+    return True
 
 
 def _sleep_on(outside: Outside, project: Project, now: datetime) -> bool:
