@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from chalicelib.domain.arn import KeyArn
+from chalicelib.domain.arn import KeyArn, partition_of
 from chalicelib.domain.observed import ON_DEMAND_LIMIT, KeyDescription, KeyRotations, KeyStatus, KeyUse, NewKey
 from chalicelib.usecases.ports import NotFound, OutsideError, PermanentError, TemporaryError
 
@@ -61,7 +61,8 @@ class FakeKeys:
         """Put a key of somebody else's there, for example with `spec`, `usage`, `origin` or `status` of its own."""
         self._made += 1
         key_id = f"{self._made:08x}-{int(self.account) % 65536:04x}-4000-8000-{self._made:012x}"
-        arn = KeyArn(account=self.account, region=self.region, key_id=key_id)
+        partition = partition_of(self.region)
+        arn = KeyArn(account=self.account, region=self.region, key_id=key_id, partition=partition)
         facts = {"status": KeyStatus.ENABLED, "created_at": self._now()} | described
         shown = replace(KeyDescription(arn=arn, status=KeyStatus.ENABLED), **facts)
         self._kept[arn] = _Kept(description=shown, policy=policy, tags=tags or {})

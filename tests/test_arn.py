@@ -72,6 +72,22 @@ def test_an_arn_says_itself_where_its_key_lives():
     assert str(located) == KEY_ARN_IN_CHINA
 
 
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [
+        ("us-east-1", "aws"),
+        ("us-gov-west-1", "aws-us-gov"),
+        ("cn-northwest-1", "aws-cn"),
+        ("us-iso-east-1", "aws-iso"),
+        ("us-isob-east-1", "aws-iso-b"),
+    ],
+)
+def test_a_bare_id_and_the_arn_name_the_same_key_in_every_part_of_aws(region, partition):
+    arn = f"arn:{partition}:kms:{region}:111122223333:key/{BARE}"
+
+    assert locate_key(BARE, account="111122223333", region=region) == parse_key_arn(arn)
+
+
 @pytest.mark.parametrize("text", NO_KEYS)
 def test_what_names_no_key_is_located_nowhere(text):
     assert locate_key(text, account="111122223333", region="eu-west-1") is None

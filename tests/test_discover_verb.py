@@ -66,6 +66,19 @@ def test_a_key_written_as_a_bare_id_is_looked_for_in_our_account():
     assert world.project.key == key
 
 
+@pytest.mark.parametrize("region", ["us-gov-west-1", "cn-north-1"])
+def test_a_key_written_as_an_arn_and_then_as_a_bare_id_was_not_changed_by_hand(region):
+    world = World()
+    key = world.add_place(region).add()
+    world.atlas.add(settings=some_settings(key))
+    look(world)
+    world.in_atlas.settings = replace(some_settings(key), key=key.key_id)
+
+    look(world)
+
+    assert (world.project.key, world.told()) == (key, [])
+
+
 def test_a_quiet_day_writes_nothing(world):
     before = len(world.tracker.commits)
 

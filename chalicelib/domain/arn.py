@@ -11,6 +11,8 @@ _KEY_ID = re.compile(r"(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{1
 _KEY_ARN = re.compile(
     r"arn:(?P<partition>aws[a-z-]*):kms:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):key/(?P<key_id>.+)"
 )
+_PARTITIONS = {"us-gov-": "aws-us-gov", "cn-": "aws-cn", "us-iso-": "aws-iso", "us-isob-": "aws-iso-b"}
+"""How the names of regions begin outside the partition `aws`."""
 _ASSUMED_ROLE = re.compile(r"arn:(aws[a-z-]*):sts::(\d{12}):assumed-role/([^/]+)/(.+)")
 
 
@@ -47,7 +49,14 @@ def locate_key(text: str, *, account: str, region: str) -> KeyArn | None:
     if arn is not None:
         return arn
     key_id = parse_key_id(text)
-    return None if key_id is None else KeyArn(account=account, region=region, key_id=key_id)
+    if key_id is None:
+        return None
+    return KeyArn(account=account, region=region, key_id=key_id, partition=partition_of(region))
+
+
+def partition_of(region: str) -> str:
+    """Name the part of AWS in which a region (`us-gov-west-1`) lies, as ARNs spell it."""
+    return next((partition for begin, partition in _PARTITIONS.items() if region.startswith(begin)), "aws")
 
 
 def aws_region(atlas_region: str) -> str:
