@@ -313,6 +313,7 @@ def test_the_next_look_is_always_ahead_and_within_a_day(deletion, hours):
         (quarantined(), {"status": KeyStatus.ENABLED}),
         (quarantined(), {"status": KeyStatus.PENDING_DELETION}),
         (quarantined(), {"status": KeyStatus.PENDING_REPLICA_DELETION}),
+        (quarantined(scheduled_at=NOW), {"status": KeyStatus.PENDING_DELETION, "deletion_date": NOW + 29 * DAY}),
         (scheduled(), {"status": KeyStatus.ENABLED}),
         (scheduled(), {"status": KeyStatus.DISABLED}),
         (scheduled(), {"status": KeyStatus.PENDING_DELETION, "deletion_date": NOW + 7 * DAY}),
@@ -326,7 +327,7 @@ def test_a_hand_in_kms_that_objects_or_hurries_ends_the_deletion(deletion, facts
     ("deletion", "facts"),
     [
         (quarantined(), {"status": KeyStatus.DISABLED}),
-        (quarantined(scheduled_at=NOW), {"status": KeyStatus.PENDING_DELETION}),
+        (quarantined(scheduled_at=NOW), {"status": KeyStatus.PENDING_DELETION, "deletion_date": NOW + 30 * DAY}),
         (quarantined(scheduled_at=NOW), {"status": KeyStatus.PENDING_REPLICA_DELETION}),
         (scheduled(), {"status": KeyStatus.PENDING_DELETION, "deletion_date": NOW + 30 * DAY}),
     ],

@@ -19,6 +19,7 @@ from chalicelib.usecases.ports import Conflict, PermanentError, TemporaryError
 from chalicelib.usecases.request_deletion import approve_deletion, attest, call_off_deletion, request_deletion
 from chalicelib.usecases.retire import advance_deletion, advance_deletions
 
+DENIED = PermanentError("denied", call="kms", code="AccessDeniedException")
 CRASH = TemporaryError("the process died", call="crash")
 
 
@@ -414,6 +415,46 @@ def test_a_key_enabled_by_hand_during_its_quarantine_is_kept(world):
     world.look_hourly_for(DAY)
 
     assert world.state(deletion_id) is DeletionState.RESCUED
+
+
+def test_a_key_that_a_hand_hurries_after_our_own_call_was_denied_is_kept(world):
+    deletion_id = world.quarantined()
+    world.keys.fail("schedule_deletion", DENIED)
+    while world.tracker.deletion(deletion_id).scheduled_at is None:
+        world.look_hourly_for(HOUR)
+    world.keys.schedule_deletion(ARN, days=7)
+
+    world.look_hourly_for(2 * HOUR)
+
+    assert (world.state(deletion_id), world.status) == (DeletionState.RESCUED, KeyStatus.ENABLED)
+    assert NoticeKind.DELETION_SCHEDULED not in world.told()
+
+
+def test_a_hand_that_hurries_the_key_while_its_own_proof_is_written_is_not_taken_for_ours(world):
+    deletion_id = world.quarantined()
+
+    def hurried(change):
+        if any(entry.what == "scheduling the key's deletion" for entry in change.audit):
+            world.keys.change(ARN, status=KeyStatus.PENDING_DELETION, deletion_date=world.now + 7 * DAY)
+
+    world.tracker.before_commit = hurried
+    world.look_hourly_for(8 * DAY)
+
+    assert (world.state(deletion_id), world.status) == (DeletionState.RESCUED, KeyStatus.ENABLED)
+    assert NoticeKind.DELETION_SCHEDULED not in world.told()
+
+
+def test_a_deletion_that_was_scheduled_is_known_as_ours_however_often_its_record_is_lost(world):
+    deletion_id = world.quarantined()
+    world.tracker.before_commit = lambda change: _refuse_state(change, DeletionState.SCHEDULED)
+    world.look_hourly_for(8 * DAY)
+    world.tracker.before_commit = lambda change: None
+
+    world.look_hourly_for(HOUR)
+
+    deletion = world.tracker.deletion(deletion_id)
+    assert deletion.state is DeletionState.SCHEDULED
+    assert deletion.deletion_date == world.in_kms.deletion_date == deletion.scheduled_at + 30 * DAY
 
 
 def test_the_trouble_of_one_deletion_delays_no_other(world):

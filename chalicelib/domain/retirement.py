@@ -69,6 +69,8 @@ class Decision:
     step: Step
     reasons: tuple[Reason, ...] = ()
     look_at: datetime | None = None
+    scheduled_at: datetime | None = None
+    """When the deletion was scheduled that KMS shows and that is our own, for the step that records it."""
 
 
 def decide(deletion: Deletion, look: Look) -> Decision:
@@ -80,7 +82,7 @@ def decide(deletion: Deletion, look: Look) -> Decision:
     if deletion.state is State.REQUESTED and look.now >= deletion.expires_at:
         return Decision(step=Step.EXPIRE)
     reasons = (*look.reasons, *_records_say(deletion, look), *_kms_says(deletion, look))
-    return _keep(deletion, reasons, look.now) if reasons else _go_on(deletion, look.now)
+    return _keep(deletion, reasons, look.now) if reasons else _go_on(deletion, look)
 
 
 def _keep(deletion: Deletion, reasons: tuple[Reason, ...], now: datetime) -> Decision:
@@ -121,15 +123,23 @@ def atlas_is_unwell(seen: Evidence) -> Iterable[Reason]:
             )
 
 
-def _go_on(deletion: Deletion, now: datetime) -> Decision:
+def is_hurried(deletion: Deletion, shown: datetime | None) -> bool:
+    """Whether a key goes before the time that KMS gives it from our mark on: then another hand scheduled that."""
+    mark = deletion.scheduled_at
+    return mark is None or _earlier(shown, mark + timedelta(days=WINDOW_DAYS))
+
+
+def _go_on(deletion: Deletion, look: Look) -> Decision:
     if deletion.state is State.REQUESTED:
         return Decision(step=Step.WAIT, look_at=deletion.expires_at)
     if deletion.state is State.APPROVED:
         return Decision(step=Step.DISABLE)
     ends = quarantine_ends(deletion)
-    if deletion.state is State.QUARANTINED and ends is not None and now >= ends:
-        return Decision(step=Step.SCHEDULE)
-    return Decision(step=Step.WAIT, look_at=next_look(deletion, now))
+    if deletion.state is State.QUARANTINED and ends is not None and look.now >= ends:
+        # a later mark would make of our own deletion a hurried one, should this look die before it is recorded
+        mark = deletion.scheduled_at if look.status in _PENDING else None
+        return Decision(step=Step.SCHEDULE, scheduled_at=mark)
+    return Decision(step=Step.WAIT, look_at=next_look(deletion, look.now))
 
 
 def _last_chance(deletion: Deletion, now: datetime) -> bool:
@@ -150,7 +160,7 @@ def _kms_says(deletion: Deletion, look: Look) -> Iterable[Reason]:
     match deletion.state, look.status:
         case State.QUARANTINED, KeyStatus.ENABLED:
             yield Reason(kind="enabled_by_hand", text="somebody enabled it during its quarantine")
-        case State.QUARANTINED, status if status in _PENDING and deletion.scheduled_at is None:
+        case State.QUARANTINED, status if status in _PENDING and is_hurried(deletion, look.deletion_date):
             yield Reason(kind="scheduled_by_hand", text="somebody scheduled its deletion during its quarantine")
         case State.SCHEDULED, KeyStatus.ENABLED | KeyStatus.DISABLED:
             yield Reason(kind="cancelled_by_hand", text="somebody cancelled its deletion in KMS")

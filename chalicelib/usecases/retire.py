@@ -27,6 +27,7 @@ from chalicelib.domain.retirement import (
     Step,
     atlas_is_unwell,
     decide,
+    is_hurried,
     next_look,
 )
 from chalicelib.domain.vocabulary import DeletionState, KeyState
@@ -189,9 +190,13 @@ def _disable(work: Work, _: Decision) -> Deletion:
     return _record(work, quarantined, key, key_quarantined, "key disabled, quarantine begun")
 
 
-def _schedule(work: Work, _: Decision) -> Deletion:
-    work = _write_ahead(work, replace(work.deletion, scheduled_at=work.now), "scheduling the key's deletion")
+def _schedule(work: Work, decision: Decision) -> Deletion:
+    marked = replace(work.deletion, scheduled_at=decision.scheduled_at or work.now)
+    work = _write_ahead(work, marked, "scheduling the key's deletion")
     date = work.kms.schedule_deletion(work.key.arn, days=WINDOW_DAYS)
+    if is_hurried(work.deletion, date):
+        text = f"{work.key.arn} goes on {date:%Y-%m-%d}: somebody else scheduled that meanwhile; looking again"
+        raise TemporaryError(text, call="kms:ScheduleKeyDeletion", code="scheduled_by_hand")
     scheduled = _moved(work, replace(work.deletion, deletion_date=date), Event.DELETION_SCHEDULED)
     key = replace(work.key, state=KeyState.PENDING_DELETION, next_sweep_at=None)
     return _record(work, scheduled, key, deletion_scheduled, "key's deletion scheduled")
