@@ -343,7 +343,9 @@ def test_a_state_of_kms_that_is_not_known_counts_as_unread():
 
 
 def test_a_key_that_kms_does_not_know_any_more_is_deleted():
-    for deletion in (scheduled(), scheduled(called_off_by=BERT)):
+    open_ones = [requested(), requested(state=DeletionState.APPROVED), quarantined(), scheduled()]
+
+    for deletion in (*open_ones, *(replace(one, called_off_by=BERT) for one in open_ones)):
         assert decide(deletion, look(deletion, status=KeyStatus.GONE)).step is Step.FINISH
 
 

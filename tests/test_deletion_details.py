@@ -201,8 +201,8 @@ def test_a_deletion_that_ends_waits_for_nothing_any_more(event):
 
 
 def test_a_step_that_is_not_in_the_table_is_an_error_that_says_so():
-    with pytest.raises(IllegalTransition, match="a deletion that is requested cannot take the event “key gone”"):
-        next_state(DeletionState.REQUESTED, Event.KEY_GONE)
+    with pytest.raises(IllegalTransition, match="a deletion that is requested cannot take the event “key disabled”"):
+        next_state(DeletionState.REQUESTED, Event.KEY_DISABLED)
 
 
 def test_a_key_given_back_without_a_need_keeps_its_verdict_and_with_one_loses_it():

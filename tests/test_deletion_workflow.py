@@ -457,8 +457,120 @@ def test_a_deletion_that_was_scheduled_is_known_as_ours_however_often_its_record
     assert deletion.deletion_date == world.in_kms.deletion_date == deletion.scheduled_at + 30 * DAY
 
 
+@pytest.mark.parametrize("reached", ["request", "approved", "quarantined", "scheduled"])
+def test_a_key_that_somebody_else_deleted_ends_its_deletion_and_that_is_told(world, reached):
+    deletion_id = getattr(world, reached)()
+    world.keys.change(ARN, status=KeyStatus.GONE)
+
+    world.look_hourly_for(DAY)
+
+    assert (world.state(deletion_id), world.key.state, world.key.due) == (DeletionState.DELETED, KeyState.DELETED, None)
+    notice = world.tracker.notices[-1]
+    assert (notice.kind, notice.escalate) == (NoticeKind.KEY_DELETED, True)
+    assert "somebody else deleted it" in notice.text
+    assert ("Approved by: nobody\n" in notice.text) == (reached == "request")
+    assert (world.tracker.audit[-1].what, world.tracker.audit[-1].who) == (
+        "key found deleted by another hand",
+        "unknown: no event told of it; see CloudTrail",
+    )
+
+
+def test_a_key_that_went_on_its_day_is_not_laid_to_anybody_elses_hand(world):
+    world.scheduled()
+    world.tracker.before_commit = lambda change: _refuse_state(change, DeletionState.DELETED)
+    world.look_hourly_for(40 * DAY)
+    world.tracker.before_commit = lambda change: None
+
+    world.look_hourly_for(DAY)
+
+    notice = world.tracker.notices[-1]
+    assert (notice.kind, notice.escalate) == (NoticeKind.KEY_DELETED, False)
+    assert "somebody else" not in notice.text
+    assert (world.tracker.audit[-1].what, world.tracker.audit[-1].who) == ("key deleted", BERT)
+
+
+def test_a_key_whose_schedule_was_never_written_down_still_went_by_our_hand(world):
+    deletion_id = world.quarantined()
+    world.tracker.before_commit = lambda change: _refuse_state(change, DeletionState.SCHEDULED)
+    world.look_hourly_for(39 * DAY)
+
+    assert world.state(deletion_id) is DeletionState.DELETED
+    assert "somebody else" not in world.tracker.notices[-1].text
+
+
+@pytest.mark.parametrize("reached", ["approved", "quarantined", "scheduled"])
+def test_a_key_that_is_gone_ends_a_deletion_that_was_called_off_without_a_false_alarm(world, reached):
+    deletion_id = getattr(world, reached)()
+    world.keys.change(ARN, status=KeyStatus.GONE)
+    world.change(world.tracker.deletion(deletion_id), called_off_by=ANNA, next_look_at=world.now)
+
+    world.look()
+
+    assert world.state(deletion_id) is DeletionState.DELETED
+    assert NoticeKind.KEY_NEEDED_AGAIN not in world.told()
+    assert f"called off by {ANNA}" in world.tracker.notices[-1].text
+
+
+def _is_denied_every_change(world):
+    world.keys.trouble = dict.fromkeys(("disable", "enable", "cancel_deletion"), DENIED)
+
+
+def test_a_key_that_could_not_be_disabled_is_called_off_without_kms(world):
+    deletion_id = world.approved()
+    _is_denied_every_change(world)
+    world.look()
+
+    call_off_deletion(world.outside, deletion_id, who=ANNA)
+    world.look()
+
+    assert (world.state(deletion_id), world.status) == (DeletionState.CALLED_OFF, KeyStatus.ENABLED)
+    assert world.touched() == ["disable"]
+    assert (world.key.deletion_id, world.key.state, world.key.due) == (None, KeyState.RETIRING, world.now)
+    assert world.told()[-1] is NoticeKind.DELETION_ENDED
+    assert world.tracker.audit[-1].what == "deletion called off"
+
+
+def test_a_key_that_could_not_be_disabled_and_is_needed_is_kept_without_kms(world):
+    deletion_id = world.approved()
+    _is_denied_every_change(world)
+    world.look()
+    world.snapshots = 1
+
+    world.look_hourly_for(2 * HOUR)
+
+    assert (world.state(deletion_id), world.status) == (DeletionState.RESCUED, KeyStatus.ENABLED)
+    assert world.touched() == ["disable"]
+    assert (world.key.deletion_id, world.key.state) == (None, KeyState.RETIRING)
+    assert "it had not been disabled" in world.tracker.notices[-1].text
+    assert NoticeKind.KEY_NEEDED_AGAIN not in world.told()
+
+
+def test_a_key_that_kms_does_not_describe_is_brought_back_all_the_same(world):
+    deletion_id = world.quarantined()
+    world.keys.trouble = {"describe": DENIED}
+
+    call_off_deletion(world.outside, deletion_id, who=ANNA)
+    world.look()
+
+    assert (world.state(deletion_id), world.status) == (DeletionState.CALLED_OFF, KeyStatus.ENABLED)
+
+
+def test_a_key_that_kms_neither_describes_nor_enables_is_asked_for_again_until_it_does(world):
+    deletion_id = world.quarantined()
+    world.keys.trouble = {"describe": DENIED, "enable": DENIED}
+    call_off_deletion(world.outside, deletion_id, who=ANNA)
+    world.look()
+    waiting = world.tracker.deletion(deletion_id)
+    world.keys.trouble = {}
+
+    world.look_hourly_for(HOUR)
+
+    assert (waiting.state, waiting.waiting_for) == (DeletionState.QUARANTINED, ("denied",))
+    assert (world.state(deletion_id), world.status) == (DeletionState.CALLED_OFF, KeyStatus.ENABLED)
+
+
 def test_the_trouble_of_one_deletion_delays_no_other(world):
-    broken = replace(ARN, region="us-east-1")
+    broken = world.add_place("us-east-1").add()
     world.put(replace(world.key, arn=broken, version=0), Proof(digest="d1", at=START, arn=broken, document="{}"))
     ids = [
         request_deletion(world.outside, ARN.key_id, account=None, region=r, requester=ANNA, reason="").deletion_id

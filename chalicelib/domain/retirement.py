@@ -75,7 +75,7 @@ class Decision:
 
 def decide(deletion: Deletion, look: Look) -> Decision:
     """Decide the next step of a deletion that is not over."""
-    if look.status is KeyStatus.GONE and deletion.state in {State.QUARANTINED, State.SCHEDULED}:
+    if look.status is KeyStatus.GONE:
         return Decision(step=Step.FINISH)
     if deletion.called_off_by is not None:
         return Decision(step=Step.CALL_OFF)
@@ -127,6 +127,13 @@ def is_hurried(deletion: Deletion, shown: datetime | None) -> bool:
     """Whether a key goes before the time that KMS gives it from our mark on: then another hand scheduled that."""
     mark = deletion.scheduled_at
     return mark is None or _earlier(shown, mark + timedelta(days=WINDOW_DAYS))
+
+
+def went_by_another_hand(deletion: Deletion, now: datetime) -> bool:
+    """Whether a key that is gone by now went before the day that was set for it, or without any."""
+    mark = deletion.scheduled_at
+    ours = deletion.deletion_date or (None if mark is None else mark + timedelta(days=WINDOW_DAYS))
+    return ours is None or _earlier(now, ours)
 
 
 def _go_on(deletion: Deletion, look: Look) -> Decision:

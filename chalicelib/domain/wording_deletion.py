@@ -9,13 +9,14 @@ from datetime import datetime
 from chalicelib.domain.counting import counted
 from chalicelib.domain.guarding import DISABLE, NOBODY_KNOWN, SCHEDULE, KeyCall
 from chalicelib.domain.records import Deletion, Harm, Key, Notice, Project, Reason
-from chalicelib.domain.retirement import quarantine_ends
+from chalicelib.domain.retirement import quarantine_ends, went_by_another_hand
 from chalicelib.domain.vocabulary import DeletionState, NoticeKind
 from chalicelib.domain.wording import day, notice_id, subject_line
 
 
 def _approver(deletion: Deletion) -> str:
-    return deletion.approved_by or "nobody: the key was made by Keyturn and never served"
+    nobody = "nobody: the key was made by Keyturn and never served" if deletion.compensation else "nobody"
+    return deletion.approved_by or nobody
 
 
 def deletion_requested(deletion: Deletion, key: Key, projects: tuple[Project, ...], now: datetime) -> Notice:
@@ -79,7 +80,15 @@ def deletion_scheduled(deletion: Deletion, key: Key, projects: tuple[Project, ..
 
 
 def key_deleted(deletion: Deletion, key: Key, projects: tuple[Project, ...], now: datetime) -> Notice:
-    """The key is gone."""
+    """The key is gone: on its day, or by another hand before it."""
+    past_us = went_by_another_hand(deletion, now)
+    how = (
+        "somebody else deleted it, past Keyturn, before Keyturn would have had it deleted."
+        if past_us
+        else f"its deletion was scheduled for {day(deletion.deletion_date)}."
+    )
+    late = f"The deletion was called off by {deletion.called_off_by}: too late.\n" if deletion.called_off_by else ""
+    to_do = "see in CloudTrail who called ScheduleKeyDeletion, and ask why" if past_us else "nothing"
     return _about_deletion(
         NoticeKind.KEY_DELETED,
         deletion,
@@ -87,9 +96,10 @@ def key_deleted(deletion: Deletion, key: Key, projects: tuple[Project, ...], now
         projects,
         now,
         headline=f"key {key.arn.key_id} is deleted",
-        body=f"KMS does not know it any more; its deletion was scheduled for {day(deletion.deletion_date)}.\n"
+        body=f"KMS does not know it any more; {how}\n{late}"
         f"Requested by: {deletion.requested_by}\nApproved by: {_approver(deletion)}\nProof: {deletion.digest}\n\n"
-        "What to do: nothing; the evidence stays.",
+        f"What to do: {to_do}; the evidence stays.",
+        escalate=past_us,
     )
 
 
@@ -111,10 +121,10 @@ def deletion_ended(deletion: Deletion, key: Key, projects: tuple[Project, ...], 
 
 
 def key_rescued(
-    deletion: Deletion, key: Key, projects: tuple[Project, ...], now: datetime, *, was_touched: bool
+    deletion: Deletion, key: Key, projects: tuple[Project, ...], now: datetime, *, was_disabled: bool
 ) -> Notice:
     """Something needs the key after all: it was brought back, or never disabled."""
-    kept = "was brought back and enabled" if was_touched else "is kept; it had not been disabled"
+    kept = "was brought back and enabled" if was_disabled else "is kept; it had not been disabled"
     return _about_deletion(
         NoticeKind.KEY_RESCUED,
         deletion,

@@ -13,6 +13,7 @@ from functools import partial
 
 from chalicelib.domain.approval import Event, end, give_back, kms_was_touched, next_state
 from chalicelib.domain.evidence import Evidence
+from chalicelib.domain.guarding import NOBODY_KNOWN
 from chalicelib.domain.observed import KeyStatus
 from chalicelib.domain.proof import document
 from chalicelib.domain.records import AuditEntry, Change, Deletion, Key, Notice, Project, Proof, Reason
@@ -29,6 +30,7 @@ from chalicelib.domain.retirement import (
     decide,
     is_hurried,
     next_look,
+    went_by_another_hand,
 )
 from chalicelib.domain.vocabulary import DeletionState, KeyState
 from chalicelib.domain.wording_deletion import (
@@ -43,6 +45,9 @@ from chalicelib.usecases.each import do_each
 from chalicelib.usecases.gathering import gather_evidence
 from chalicelib.usecases.locate import keys_at, projects_of
 from chalicelib.usecases.ports import Conflict, Due, Keys, Outside, OutsideError, PermanentError, TemporaryError
+
+_DISABLED = frozenset({DeletionState.QUARANTINED, DeletionState.SCHEDULED})
+"""The states in which the key has been disabled for certain."""
 
 _log = logging.getLogger(__name__)
 
@@ -101,8 +106,7 @@ def _look(work: Work, gather: Gather) -> tuple[Work, Look]:
     look = Look(key=work.key, now=work.now)
     if work.deletion.state is DeletionState.REQUESTED and work.now >= work.deletion.expires_at:
         return work, look
-    if kms_was_touched(work.deletion):
-        look = _describe(work, look)
+    look = _describe(work, look)
     if look.status is KeyStatus.GONE or work.deletion.called_off_by is not None:
         return work, look
     evidence = gather(work.outside, _as_judged(work), work.now)
@@ -137,21 +141,21 @@ def _expire(work: Work, _: Decision) -> Deletion:
 
 
 def _call_off(work: Work, _: Decision) -> Deletion:
-    if kms_was_touched(work.deletion):
-        _bring_back(work)
+    brought_back = kms_was_touched(work.deletion) and _bring_back(work)
     ended = end(work.deletion, Event.CALLED_OFF, work.now)
-    return _record(work, ended, give_back(work.key, work.now), deletion_ended, "key brought back, deletion called off")
+    what = "key brought back, deletion called off" if brought_back else "deletion called off"
+    return _record(work, ended, give_back(work.key, work.now), deletion_ended, what)
 
 
 def _rescue(work: Work, decision: Decision) -> Deletion:
-    touched = kms_was_touched(work.deletion)
-    if touched:
+    was_disabled = work.deletion.state in _DISABLED
+    if kms_was_touched(work.deletion):
         work = _claim(work)
-        _bring_back(work)
+        was_disabled = _bring_back(work) or was_disabled
     ended = end(work.deletion, Event.NEED_FOUND, work.now)
 
     def telling(deletion: Deletion, key: Key, projects: tuple[Project, ...], now: datetime) -> Notice:
-        return key_rescued(deletion, key, projects, now, was_touched=touched)
+        return key_rescued(deletion, key, projects, now, was_disabled=was_disabled)
 
     key = give_back(work.key, work.now, decision.reasons)
     why = "; ".join(reason.text for reason in decision.reasons)
@@ -165,15 +169,26 @@ def _claim(work: Work) -> Work:
     return replace(work, deletion=_saved(claimed))
 
 
-def _bring_back(work: Work) -> None:
-    """Cancel a deletion if there is one, which leaves the key disabled, and enable it."""
+def _bring_back(work: Work) -> bool:
+    """Cancel a deletion if there is one, which leaves the key disabled, and enable it; False for an enabled key."""
     kms = work.kms
+    if _is_enabled(work):
+        return False
     try:
         kms.cancel_deletion(work.key.arn)
         kms.enable(work.key.arn)
     except PermanentError as problem:
         _cry_for_help(work, problem.message)
         raise
+    return True
+
+
+def _is_enabled(work: Work) -> bool:
+    """Whether KMS shows the key enabled, and thus not leaving; of what it does not show that is not known."""
+    try:
+        return work.kms.describe(work.key.arn).status is KeyStatus.ENABLED
+    except OutsideError:
+        return False
 
 
 def _cry_for_help(work: Work, why: str) -> None:
@@ -205,6 +220,8 @@ def _schedule(work: Work, decision: Decision) -> Deletion:
 def _finish(work: Work, _: Decision) -> Deletion:
     ended = end(work.deletion, Event.KEY_GONE, work.now)
     key = replace(work.key, state=KeyState.DELETED, next_sweep_at=None)
+    if went_by_another_hand(work.deletion, work.now):
+        return _record(work, ended, key, key_deleted, "key found deleted by another hand", who=NOBODY_KNOWN)
     return _record(work, ended, key, key_deleted, "key deleted")
 
 
@@ -236,8 +253,10 @@ def _moved(work: Work, deletion: Deletion, event: Event) -> Deletion:
     return replace(moved, next_look_at=next_look(moved, work.now))
 
 
-def _record(work: Work, deletion: Deletion, key: Key, telling: Telling, what: str, *, why: str = "") -> Deletion:
-    entry = _audit(work, what, before=work.deletion.state, after=deletion.state, why=why or deletion.reason)
+def _record(  # noqa: PLR0913 - what becomes of both records, and how that is told
+    work: Work, deletion: Deletion, key: Key, telling: Telling, what: str, *, why: str = "", who: str = ""
+) -> Deletion:
+    entry = _audit(work, what, before=work.deletion.state, after=deletion.state, why=why or deletion.reason, who=who)
     work.outside.tracker.commit(
         Change(
             records=(deletion, key),
@@ -262,10 +281,10 @@ def _put_off(work: Work, problem: OutsideError) -> None:
         _log.info("deletion %s moved on meanwhile", deletion.deletion_id)
 
 
-def _audit(work: Work, what: str, *, before: str, after: str, why: str) -> AuditEntry:
+def _audit(work: Work, what: str, *, before: str, after: str, why: str, who: str = "") -> AuditEntry:
     return AuditEntry(
         at=work.now,
-        who=work.deletion.called_off_by or work.deletion.approved_by or work.deletion.requested_by,
+        who=who or work.deletion.called_off_by or work.deletion.approved_by or work.deletion.requested_by,
         what=what,
         subject=work.deletion.deletion_id,
         why=why,
