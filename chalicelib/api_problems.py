@@ -53,7 +53,8 @@ STATUS: dict[Kind, HTTPStatus] = {
 MEANING: dict[Kind, str] = {
     Kind.INVALID: "the request is not understood; the text names the field, the header or the parameter",
     Kind.UNSIGNED: "a webhook call that Atlas did not sign with a secret of ours",
-    Kind.FORBIDDEN: "this person may not do this here: the requester of a deletion cannot approve it",
+    Kind.FORBIDDEN: "this person may not do this here: the requester of a deletion cannot approve it, and a federated"
+    " user neither requests, approves nor vouches",
     Kind.MISSING_ROLE: "the caller lacks the role named in `role`",
     Kind.UNKNOWN: "there is nothing of that name",
     Kind.METHOD: "the path has no such method",

@@ -102,6 +102,17 @@ def test_a_request_without_a_caller_is_refused(house):
     assert (answer.status, answer.json()["type"]) == (403, "urn:keyturn:problem:forbidden")
 
 
+@pytest.mark.parametrize("decision", ["attestation", "deletion"])
+def test_a_federated_user_decides_nothing_about_a_key(house, decision):
+    key_id = house.project().json()["key"].rpartition("/")[2]
+    path, body = f"/v1/keys/{key_id}/{decision}", {"statement": "no copies"} if decision == "attestation" else {}
+
+    answer = house.api.ask("POST", path, body, caller="arn:aws:sts::123456789012:federated-user/ada")
+
+    assert (answer.status, answer.json()["type"]) == (403, "urn:keyturn:problem:forbidden")
+    assert CONTRACT.complaints("POST", f"/v1/keys/{{key_id}}/{decision}", answer) == []
+
+
 def test_a_policy_is_changed_at_the_version_that_was_read(house):
     before = house.project()
 

@@ -175,6 +175,31 @@ def test_the_requester_cannot_approve_under_any_session_name(requester, approver
     assert no.value.no is No.FORBIDDEN
 
 
+FEDERATED = "arn:aws:sts::111122223333:federated-user/"
+
+
+@pytest.mark.parametrize(
+    ("requester", "approver"),
+    [(ANNA, FEDERATED + "bert"), (FEDERATED + "anna", BERT), (FEDERATED + "a", FEDERATED + "b")],
+)
+def test_a_name_that_its_bearer_chose_is_neither_of_the_two_people(requester, approver):
+    deletion = requested(requested_by=requester)
+
+    with pytest.raises(Refusal) as no:
+        approve(deletion, key_of(deletion), digest="d1", approver=approver, now=NOW)
+
+    assert no.value.no is No.FORBIDDEN
+    assert "federated user" in no.value.text
+
+
+def test_a_federated_user_requests_no_deletion():
+    with pytest.raises(Refusal) as no:
+        open_deletion(KEY, (PROJECT,), requester=FEDERATED + "anna", reason="old", now=NOW)
+
+    assert no.value.no is No.FORBIDDEN
+    assert "call as an IAM user" in no.value.text
+
+
 @pytest.mark.parametrize(
     ("of_deletion", "of_key", "digest", "after"),
     [

@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.domain.arn import KeyArn, atlas_region, aws_region, locate_key, parse_key_arn, parse_key_id, principal
+from chalicelib.domain.arn import (
+    KeyArn,
+    atlas_region,
+    aws_region,
+    locate_key,
+    names_nobody,
+    parse_key_arn,
+    parse_key_id,
+    principal,
+)
 
 BARE = "12345678-1234-1234-1234-123456789abc"
 MULTI_REGION = "mrk-" + "0123456789abcdef" * 2
@@ -121,6 +130,20 @@ def test_one_person_in_two_identity_center_roles_is_one_principal():
     )
 
     assert first == second
+
+
+@pytest.mark.parametrize(
+    ("caller", "is_so"),
+    [
+        ("arn:aws:sts::111122223333:federated-user/anna", True),
+        ("arn:aws-cn:sts::111122223333:federated-user/anna", True),
+        ("arn:aws:iam::111122223333:user/federated-user/anna", False),
+        ("arn:aws:sts::111122223333:assumed-role/Deployer/federated-user", False),
+        ("arn:aws:iam::111122223333:root", False),
+    ],
+)
+def test_only_a_federated_user_is_named_as_its_bearer_pleases(caller, is_so):
+    assert names_nobody(principal(caller)) is is_so
 
 
 def test_a_user_is_its_own_principal():

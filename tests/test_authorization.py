@@ -88,6 +88,14 @@ def test_a_pattern_names_principals_and_not_sessions(pattern, caller, is_among):
     assert may_act(principal(caller), Role.VIEWER, people) is is_among
 
 
+@pytest.mark.parametrize("pattern", ["*", "arn:aws:sts::123456789012:federated-user/ada"])
+def test_a_name_that_its_bearer_chose_stands_on_no_list(pattern):
+    federated = "arn:aws:sts::123456789012:federated-user/ada"
+
+    assert roles_of(federated, People(viewers=(pattern,))) == set()
+    assert roles_of(federated, People(operators=(pattern,), approvers=(pattern,))) == {Role.VIEWER}
+
+
 @pytest.mark.parametrize(
     ("text", "people"),
     [

@@ -656,6 +656,20 @@ def test_an_empty_statement_or_one_about_a_key_in_use_is_refused(world, statemen
         attest(world.outside, ARN.key_id, account=None, region=None, who=ANNA, statement=statement)
 
 
+def test_a_federated_user_vouches_for_nothing_and_asks_for_no_deletion(world):
+    who = f"arn:aws:sts::{ARN.account}:federated-user/anna"
+
+    for decide in (
+        lambda: attest(world.outside, ARN.key_id, account=None, region=None, who=who, statement="no copies left"),
+        lambda: request_deletion(world.outside, ARN.key_id, account=None, region=None, requester=who, reason=""),
+        lambda: approve_deletion(world.outside, world.request(), digest="d1", approver=who),
+    ):
+        with pytest.raises(Refusal) as no:
+            decide()
+        assert (no.value.no, who in no.value.text) == (No.FORBIDDEN, True)
+    assert (world.key.attested_by, world.state(world.key.deletion_id)) == (None, DeletionState.REQUESTED)
+
+
 def test_every_notice_can_be_read_by_its_subject_alone(world):
     world.approved()
     world.look_hourly_for(40 * DAY)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from chalicelib.domain.arn import principal
+from chalicelib.domain.arn import names_nobody, principal
 from chalicelib.domain.records import Deletion, Key, Project, Reason
 from chalicelib.domain.refusals import No, Refusal
 from chalicelib.domain.retention import never_served
@@ -65,6 +65,13 @@ COMPENSATION = "keyturn"
 _IN_USE = frozenset({KeyState.CURRENT, KeyState.DEPLOYING})
 
 
+def require_a_name(who: str) -> None:
+    """Refuse a federated user: nobody knows who decides under that name, nor whether two of them are two people."""
+    if names_nobody(who):
+        text = f"{who} is a federated user, which does not say who stands behind it: call as an IAM user or a role"
+        raise Refusal(No.FORBIDDEN, text)
+
+
 def is_safe(key: Key) -> bool:
     """Whether the last verdict found nothing that needs the key, and the key is not in use since."""
     return key.safe_since is not None and not key.reasons and key.state not in _IN_USE
@@ -77,6 +84,7 @@ def quarantine_days(projects: Iterable[Project]) -> int:
 
 def open_deletion(key: Key, projects: tuple[Project, ...], *, requester: str, reason: str, now: datetime) -> Deletion:
     """Begin a deletion, bound to the key's proof; raises Refusal with every reason when it may not be."""
+    require_a_name(requester)
     if key.deletion_id is not None:
         raise Refusal(
             No.CONFLICT, f"{key.arn}: a deletion was requested already ({key.state})", deletion_id=key.deletion_id
@@ -142,6 +150,8 @@ def approve(deletion: Deletion, key: Key | None, *, digest: str, approver: str, 
         raise Refusal(No.CONFLICT, f"the deletion is {deletion.state}: only a request can be approved, and only once")
     if now >= deletion.expires_at:
         raise Refusal(No.CONFLICT, f"the request expired at {deletion.expires_at:%Y-%m-%d %H:%M} UTC: request it anew")
+    require_a_name(approver)
+    require_a_name(deletion.requested_by)
     if not approver or principal(approver) == principal(deletion.requested_by):
         raise Refusal(No.FORBIDDEN, "another principal than the requester must approve")
     if digest != deletion.digest:

@@ -13,6 +13,7 @@ _KEY_ARN = re.compile(
 )
 _PARTITIONS = {"us-gov-": "aws-us-gov", "cn-": "aws-cn", "us-iso-": "aws-iso", "us-isob-": "aws-iso-b"}
 """How the names of regions begin outside the partition `aws`."""
+_FEDERATED_USER = re.compile(r"arn:aws[a-z-]*:sts::\d{12}:federated-user/.+")
 _ASSUMED_ROLE = re.compile(r"arn:(aws[a-z-]*):sts::(\d{12}):assumed-role/([^/]+)/(.+)")
 
 
@@ -82,3 +83,8 @@ def principal(caller_arn: str) -> str:
     if role.startswith("AWSReservedSSO_"):
         return f"arn:{partition}:sts::{account}:person/{name.lower()}"
     return f"arn:{partition}:iam::{account}:role/{role}"
+
+
+def names_nobody(principal: str) -> bool:
+    """Whether a principal is a federated user: whoever calls GetFederationToken chooses that name, anew each time."""
+    return _FEDERATED_USER.fullmatch(principal) is not None

@@ -2,12 +2,15 @@
 
 Three lists name principals, or patterns of them (`arn:aws:iam::123456789012:role/keys-*`), as `principal()` writes
 them. A list that is empty says nothing of its own: the next wider one speaks for it, and where all are empty IAM
-alone decides. So no power ever reaches further than the power to look.
+alone decides. So no power ever reaches further than the power to look. A federated user, who chooses that name
+freely, stands on no list.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
+
+from chalicelib.domain.arn import names_nobody
 
 
 class Role(StrEnum):
@@ -48,4 +51,4 @@ def _may_look(principal: str, people: People) -> bool:
 
 
 def _is_among(principal: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(principal, pattern) for pattern in patterns)
+    return not names_nobody(principal) and any(fnmatchcase(principal, pattern) for pattern in patterns)

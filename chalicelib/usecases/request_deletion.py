@@ -6,7 +6,14 @@ Nothing here touches KMS: it writes wishes, and `retire` carries them out after 
 from dataclasses import replace
 from datetime import datetime
 
-from chalicelib.domain.approval import approve, call_off, forget_deletion, give_back, open_deletion
+from chalicelib.domain.approval import (
+    approve,
+    call_off,
+    forget_deletion,
+    give_back,
+    open_deletion,
+    require_a_name,
+)
 from chalicelib.domain.arn import parse_key_id
 from chalicelib.domain.records import AuditEntry, Change, Deletion, Key
 from chalicelib.domain.refusals import No, Refusal
@@ -76,6 +83,7 @@ def call_off_deletion(outside: Outside, deletion_id: str, *, who: str) -> Deleti
 
 def attest(outside: Outside, key_id: str, *, account: str | None, region: str | None, who: str, statement: str) -> Key:
     """Record that a person vouches for what no API shows; the key is swept again soon."""
+    require_a_name(who)
     key = _find_key(outside, key_id, account, region)
     if not statement.strip():
         raise Refusal(No.INVALID, "the statement is empty: say what was looked at and found")

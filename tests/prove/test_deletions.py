@@ -92,6 +92,11 @@ REFUSED = {
         {"requester": f"{SSO}_Admin_0123456789abcdef/anna", "approver": f"{SSO}_Power_fedcba9876543210/Anna"},
         No.FORBIDDEN,
     ),
+    "by the requester under a name of their choice": (
+        nothing,
+        {"approver": f"arn:aws:sts::{ACCOUNT}:federated-user/bert"},
+        No.FORBIDDEN,
+    ),
     "after 72 hours": (expires, {}, No.CONFLICT),
     "once it has expired": (expires_and_is_looked_at, {}, No.CONFLICT),
     "a second time": (somebody_approves_first, {}, No.CONFLICT),
