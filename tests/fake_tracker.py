@@ -139,8 +139,13 @@ class FakeTracker:
         records = [*change.records, *change.notices]
         places = [_place(record) for record in records]
         keys = [record for record in records if isinstance(record, Key)]
-        links: dict[Place, KeyArn] = {("Link", name, str(key.arn)): key.arn for key in keys for name in key.projects}
         with self._lock:
+            links: dict[Place, KeyArn] = {
+                place: key.arn
+                for key in keys
+                for name in key.projects
+                if (place := ("Link", name, str(key.arn))) not in self._kept
+            }
             trail = extend(self._heads, change.audit, self._request_id())
             heads = {link.entry.subject: Head(number=link.number, hash=link.hash) for link in trail}
             _check_size(places, len(links) + len(trail) + len(heads))

@@ -8,7 +8,7 @@ what happened in the order of time; all may lag, so nobody decides from them.
 import base64
 import json
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -88,6 +88,8 @@ class DynamoTracker:
         """Names the call that causes what is written now, for the audit trail; empty when none does."""
         self._heads: dict[str, Head] = {}
         """Where chains ended when this process last saw them: a guess that saves a read, and that a write checks."""
+        self._linked: dict[KeyArn, tuple[int, frozenset[str]]] = {}
+        """The version of each key when this process last saw it, and the projects that it had and so is linked to."""
 
     def project(self, project_id: str) -> Project | None:
         """One project."""
@@ -119,11 +121,13 @@ class DynamoTracker:
 
     def key(self, arn: KeyArn) -> Key | None:
         """One key."""
-        return self._get(*_place_of(arn), Key)
+        found = self._get(*_place_of(arn), Key)
+        self._remember_links(() if found is None else (found,))
+        return found
 
     def keys_named(self, key_id: str) -> tuple[Key, ...]:
         """Every key with this bare id."""
-        return tuple(
+        found = tuple(
             _decoded(item, Key)
             for item in self._query_all(
                 KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
@@ -131,10 +135,14 @@ class DynamoTracker:
                 ConsistentRead=True,
             )
         )
+        self._remember_links(found)
+        return found
 
     def keys(self, cursor: str | None, limit: int) -> Page[Key]:
         """All keys, page by page."""
-        return self._listing("KEY", cursor, limit, Key)
+        page = self._listing("KEY", cursor, limit, Key)
+        self._remember_links(page.items)
+        return page
 
     def keys_of(self, project_id: str) -> tuple[Key, ...]:
         """Every key that the project uses or ever used; a link without its key is damage, not an empty answer."""
@@ -150,6 +158,7 @@ class DynamoTracker:
         if lost:
             text = f"the tracker links project {project_id} to {lost[0]}, but has no such key: restore the table"
             raise PermanentError(text, call="batch_get_item", code="damaged")
+        self._remember_links(found.values())
         return tuple(found[arn] for arn in arns)
 
     def deletion(self, deletion_id: str) -> Deletion | None:
@@ -212,14 +221,39 @@ class DynamoTracker:
 
     def commit(self, change: Change) -> None:
         """Save all of a change or nothing, in one transaction."""
+        joining = tuple(self._links_to_come(change))
         remembered = self._remembered(change)
         if remembered:
             with suppress(Conflict):
-                self._save(change, remembered)
+                self._save(change, joining, remembered)
                 return
-        self._save(change, self._read_heads(change))
+        self._save(change, joining, self._read_heads(change))
 
-    def _save(self, change: Change, heads: dict[str, Head]) -> None:
+    def _links_to_come(self, change: Change) -> Iterator[Item]:
+        """A link for each project that its key did not have before: for all of them a transaction is too small."""
+        for key in change.records:
+            if isinstance(key, Key):
+                joining = set(key.projects) - self._linked_before(key)
+                yield from (_link(project_id, key.arn) for project_id in sorted(joining))
+
+    def _linked_before(self, key: Key) -> frozenset[str]:
+        """The projects that the key had at the version it was read at: each was saved together with its link."""
+        if key.version == 0:
+            return frozenset()
+        version, projects = self._linked.get(key.arn, (0, frozenset[str]()))
+        if version == key.version:
+            return projects
+        stored = self.key(key.arn)
+        if stored is None or stored.version != key.version:
+            raise Conflict(f"somebody else wrote first: key {key.arn}", call="get_item")
+        return frozenset(stored.projects)
+
+    def _remember_links(self, keys: Iterable[Key]) -> None:
+        if len(self._linked) > _MOST_REMEMBERED:
+            self._linked.clear()
+        self._linked |= {key.arn: (key.version, frozenset(key.projects)) for key in keys}
+
+    def _save(self, change: Change, joining: tuple[Item, ...], heads: dict[str, Head]) -> None:
         """Save a change, its entries behind these heads, and the heads moved: no two writers can follow one head."""
         lost = outgrown(heads, change.trails_read)
         if lost:
@@ -227,9 +261,10 @@ class DynamoTracker:
         links = extend(heads, change.audit, self._request_id())
         ends = {link.entry.subject: Head(number=link.number, hash=link.hash) for link in links}
         moved = [_head_item(subject, end, heads.get(subject)) for subject, end in ends.items()]
-        written = [*_items(change), *map(_link_item, links), *moved]
+        written = [*_items(change), *joining, *map(_link_item, links), *moved]
         self._transact([self._put(item) for item in written])
         self._remember(ends)
+        self._remember_links(_next_version(record) for record in change.records if isinstance(record, Key))
 
     def _remembered(self, change: Change) -> dict[str, Head]:
         """The heads as this process saw them last; none where it does not know all, or they must be the latest."""
@@ -372,34 +407,31 @@ def notice_from_stream(image: Item) -> Notice | None:
 
 
 def _items(change: Change) -> Iterator[Item]:
-    for record in change.records:
-        yield from _record_items(record)
-    for notice in change.notices:
-        yield _notice_item(notice)
+    yield from map(_record_item, change.records)
+    yield from map(_notice_item, change.notices)
 
 
-def _record_items(record: Record) -> Iterator[Item]:
+def _record_item(record: Record) -> Item:  # noqa: PLR0911 - a line a kind of record
     match record:
         case Project():
             due = Due.DIGEST if record.in_digest else Due.REMINDER
-            yield _item(f"PROJECT#{record.project_id}", "PROJECT", record, due, listed=True)
+            return _item(f"PROJECT#{record.project_id}", "PROJECT", record, due, listed=True)
         case Rotation():
             item = _item(f"PROJECT#{record.project_id}", f"ROTATION#{record.rotation_id}", record, Due.ROTATION)
-            yield item | _happened(_rotations_of(record.project_id), record.requested_at, record.rotation_id)
+            return item | _happened(_rotations_of(record.project_id), record.requested_at, record.rotation_id)
         case Key():
-            yield _item(*_place_of(record.arn), record, Due.SWEEP, listed=True)
-            yield from (_link(project_id, record.arn) for project_id in sorted(set(record.projects)))
+            return _item(*_place_of(record.arn), record, Due.SWEEP, listed=True)
         case Deletion():
-            yield _item(f"DELETION#{record.deletion_id}", "DELETION", record, Due.DELETION)
+            return _item(f"DELETION#{record.deletion_id}", "DELETION", record, Due.DELETION)
         case Proof():
             place = f"PROOF#{record.arn.account}#{record.arn.region}#{record.digest}"
-            yield _item(f"KEY#{record.arn.key_id}", place, record, None)
+            return _item(f"KEY#{record.arn.key_id}", place, record, None)
         case Watch():
-            yield _item(f"WATCH#{record.name}", "WATCH", record, None)
+            return _item(f"WATCH#{record.name}", "WATCH", record, None)
         case Fleet():
-            yield _item("FLEET", "FLEET", record, None)
+            return _item("FLEET", "FLEET", record, None)
         case Desk():
-            yield _item(f"DESK#{record.group}", "DESK", record, Due.UNMARKED)
+            return _item(f"DESK#{record.group}", "DESK", record, Due.UNMARKED)
 
 
 def _item(pk: str, sk: str, record: Record | Notice, due: Due | None, *, listed: bool = False) -> Item:

@@ -278,6 +278,63 @@ def test_a_project_that_came_to_a_key_later_finds_it_and_the_first_one_still_doe
     assert [k.state for k in found] == [KeyState.CURRENT, KeyState.CURRENT]
 
 
+def crowd(number):
+    return tuple(f"p{n:03d}" for n in range(number))
+
+
+@pytest.fixture
+def crowded(tracker):
+    """A tracker with a key of three hundred projects, more than one transaction could link."""
+    save(tracker, key(projects=crowd(90)))
+    for number in (180, 270, 300):
+        save(tracker, replace(tracker.key(ARN), projects=crowd(number)))
+    return tracker
+
+
+def test_a_key_of_three_hundred_projects_can_be_changed_and_is_found_by_each(crowded):
+    save(crowded, replace(crowded.key(ARN), state=KeyState.RETIRING), project(), audit=(audit(),))
+
+    assert crowded.key(ARN).state is KeyState.RETIRING
+    assert [crowded.keys_of(name) for name in crowd(300)] == [(crowded.key(ARN),)] * 300
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda tracker: tracker.key(ARN),
+        lambda tracker: tracker.keys_named(ARN.key_id)[0],
+        lambda tracker: tracker.keys_of("p000")[0],
+        lambda tracker: tracker.keys(None, 9).items[0],
+    ],
+    ids=["key", "keys_named", "keys_of", "keys"],
+)
+def test_a_project_that_joins_three_hundred_others_finds_its_key_however_that_was_read(crowded, read):
+    save(crowded, replace(read(crowded), projects=crowd(301)))
+
+    assert crowded.keys_of("p300") == (crowded.key(ARN),)
+
+
+def test_a_key_of_three_hundred_projects_read_before_another_wrote_is_refused_as_any_record_is(crowded):
+    read = crowded.key(ARN)
+    save(crowded, replace(read, state=KeyState.RETIRING))
+
+    with pytest.raises(Conflict):
+        save(crowded, replace(read, projects=crowd(301)))
+
+    assert crowded.keys_of("p300") == ()
+
+
+def test_a_project_whose_joining_was_refused_finds_the_key_once_it_has_joined(tracker):
+    save(tracker, key(), project("p2"))
+    joined = replace(tracker.key(ARN), projects=("p1", "p2"))
+    with pytest.raises(Conflict):
+        save(tracker, joined, project("p2"))
+
+    save(tracker, joined)
+
+    assert tracker.keys_of("p2") == (tracker.key(ARN),)
+
+
 # ---- pages ----
 
 

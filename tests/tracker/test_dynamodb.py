@@ -14,6 +14,7 @@ from tracked import ARN, NOW, audit, deletion, key, noise, notice, project, rota
 
 from chalicelib.adapters.tracker import DynamoTracker, notice_from_stream
 from chalicelib.domain.records import Proof, Reason
+from chalicelib.domain.vocabulary import KeyState
 from chalicelib.usecases.ports import Conflict, Due, PermanentError, TemporaryError
 
 
@@ -106,6 +107,39 @@ def test_a_link_whose_key_is_missing_is_an_error_and_not_an_absence(stored, stor
 
     with pytest.raises(PermanentError, match=ARN.key_id):
         stored.keys_of("p1")
+
+
+def test_a_process_that_did_not_read_the_key_itself_links_whoever_joins(store):
+    save(store.tracker, key(projects=("p1",)))
+    read = store.tracker.key(ARN)
+
+    save(store.tracker, replace(read, projects=("p1", "p2")))
+
+    assert store.tracker.keys_of("p2") == (store.tracker.key(ARN),)
+
+
+def test_a_process_whose_memory_of_a_key_is_old_links_whoever_joins(store):
+    old = store.tracker
+    save(old, key(projects=("p1",)))
+    save(store.tracker, replace(store.tracker.key(ARN), projects=("p1", "p2")))
+
+    save(old, replace(store.tracker.key(ARN), projects=("p1", "p2", "p3")))
+
+    assert [len(old.keys_of(name)) for name in ("p1", "p2", "p3")] == [1, 1, 1]
+
+
+def test_a_key_that_was_read_is_changed_without_another_read_and_writes_no_link_again(stored, store):
+    save(stored, key(projects=("p1", "p2")))
+    read, asked = stored.key(ARN), []
+    store.client.meta.events.register("before-call.dynamodb", lambda model, **_: asked.append(model.name), "reads")
+    heard = store.listen()
+
+    save(stored, replace(read, state=KeyState.RETIRING))
+    save(stored, replace(read, state=KeyState.CURRENT, version=2))
+
+    store.client.meta.events.unregister("before-call.dynamodb", unique_id="reads")
+    assert asked[-2:] == ["TransactWriteItems"] * 2
+    assert {event["dynamodb"]["Keys"]["pk"]["S"] for event in heard()} == {f"KEY#{ARN.key_id}"}
 
 
 def test_a_cursor_tells_nothing_but_names(stored):
