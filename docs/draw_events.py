@@ -37,7 +37,7 @@ KINDS: dict[NoticeKind, str] = {
     NoticeKind.KEY_DELETED: "KMS has deleted a key",
     NoticeKind.DELETION_ENDED: "a deletion expired or was called off; the key stays",
     NoticeKind.KEY_RESCUED: "a need was found, or somebody touched a needed key: it was brought back",
-    NoticeKind.ATLAS_UNREACHABLE: "a project could not be read, or an organization not be listed, and why",
+    NoticeKind.ATLAS_UNREACHABLE: "projects could not be looked at, or an organization not be listed, and why",
     NoticeKind.ENCRYPTION_ENABLED: "a project has begun to encrypt with a key of its own; what Keyturn will do",
     NoticeKind.SECRET_EXPIRES: "a credential of Atlas' or IAM's expires soon, or has grown old",
     NoticeKind.DEAD_LETTERS: "something could not be handled and lies in a dead-letter queue",

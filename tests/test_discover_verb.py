@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from fake_atlas import PROJECT, ROLE_ARN, FakeAtlas, a_cluster, an_event, some_settings
-from simple_world import DAY, FORBIDDEN, HOUR, START, World, a_policy_for, a_world, found, in_state, old_key
+from simple_world import DAY, FORBIDDEN, HOUR, START, World, a_policy_for, a_world, found, in_state, old_key, raising
 
 from chalicelib.domain.key_policy import ATLAS_ACTIONS
 from chalicelib.domain.observed import Encryption, KeyStatus, Settings
@@ -284,16 +284,108 @@ def test_one_project_that_cannot_be_read_delays_no_other(world):
 def test_an_organization_that_cannot_be_listed_delays_no_other_and_fails_aloud(world):
     broken = FakeAtlas(organization="broken")
     broken.fail("projects", BUSY)
-    world.organizations = {"broken": broken} | world.organizations
-    world.outside = replace(
-        world.outside, organizations=lambda: tuple(world.organizations), atlas=world.organizations.__getitem__
-    )
+    two_organizations(world, broken)
     world.in_atlas.name = "renamed"
 
     with pytest.raises(TemporaryError):
         discover_all(world.outside)
 
     assert world.project.name == "renamed"
+
+
+def two_organizations(world, first):
+    """Another organization is listed before ours."""
+    world.organizations = {first.organization: first} | world.organizations
+    world.outside = replace(
+        world.outside, organizations=lambda: tuple(world.organizations), atlas=world.organizations.__getitem__
+    )
+
+
+def damaged(world, project_id, error):
+    """From now on the keys of a project cannot be read."""
+    whole = world.tracker.keys_of
+
+    def keys_of(asked):
+        if asked == project_id:
+            raise error
+        return whole(asked)
+
+    world.tracker.keys_of = keys_of
+
+
+DAMAGED = PermanentError("the tracker links it to a key that is lost: restore the table", call="batch_get_item")
+
+
+@pytest.mark.parametrize("error", [DAMAGED, TemporaryError("busy", call="query"), KeyError("sk")], ids=repr)
+def test_trouble_of_one_project_delays_no_other_and_no_organization_and_fails_aloud(world, error):
+    elsewhere = FakeAtlas(organization="elsewhere")
+    elsewhere.add(OTHER, settings=some_settings(world.keys.add()))
+    two_organizations(world, elsewhere)
+    gone = "1" * 24
+    world.put(replace(world.project, project_id=gone, organization="elsewhere", version=0))
+    world.in_atlas.name = "renamed"
+    damaged(world, OTHER, error)
+
+    with pytest.raises(type(error)):
+        discover_all(world.outside)
+
+    assert world.project.name == "renamed"
+    assert world.tracker.project(gone).drift == ("project_gone",)
+
+
+@pytest.mark.parametrize(("error", "said"), [(DAMAGED, "restore the table"), (KeyError("sk"), "unexpected KeyError")])
+def test_trouble_of_a_project_that_waiting_does_not_mend_is_told_once_a_day(world, error, said):
+    damaged(world, PROJECT, error)
+
+    told = []
+    for _ in range(2):
+        for _ in range(3):  # as Lambda tries again
+            with pytest.raises(type(error)):
+                discover_all(world.outside)
+        told.append(len(world.told()))
+        world.wait(DAY)
+
+    notice = world.tracker.notices[0]
+    assert told == [1, 2]
+    assert (notice.kind, notice.escalate) == (NoticeKind.ATLAS_UNREACHABLE, True)
+    assert f"payments ({PROJECT}): " in notice.text
+    assert said in notice.text
+
+
+def test_trouble_of_a_project_that_may_pass_is_not_told(world):
+    damaged(world, PROJECT, BUSY)
+
+    with pytest.raises(TemporaryError):
+        discover_all(world.outside)
+
+    assert world.told() == []
+
+
+def test_a_message_about_many_projects_names_fifty_and_counts_the_others(world):
+    for number in range(60):
+        world.atlas.add(f"{number:024x}", settings=some_settings(old_key(world)))
+    world.tracker.keys_of = raising(DAMAGED)
+
+    with pytest.raises(PermanentError):
+        discover_all(world.outside)
+
+    (text,) = world.told(NoticeKind.ATLAS_UNREACHABLE)
+    assert "failed for 61 projects" in text
+    assert text.count("restore the table") == 50
+    assert "and 11 more" in text
+
+
+def test_an_organization_that_is_listed_in_a_way_nobody_expected_delays_no_other(world):
+    broken = FakeAtlas(organization="broken")
+    broken.projects = raising(ValueError("no such thing"))
+    two_organizations(world, broken)
+    world.in_atlas.name = "renamed"
+
+    with pytest.raises(ValueError, match="no such thing"):
+        discover_all(world.outside)
+
+    assert world.project.name == "renamed"
+    assert "unexpected ValueError" in world.told(NoticeKind.ATLAS_UNREACHABLE)[0]
 
 
 def test_an_organization_that_atlas_refuses_is_told_once_a_day_with_what_mends_it(world):

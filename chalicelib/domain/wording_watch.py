@@ -5,11 +5,15 @@ from datetime import datetime, timedelta
 from chalicelib.domain.acknowledgement import NOT_ACKNOWLEDGED
 from chalicelib.domain.counting import counted
 from chalicelib.domain.expiry import Expiry, days_left
+from chalicelib.domain.observed import AtlasProject
 from chalicelib.domain.records import Notice, Project, Rotation
 from chalicelib.domain.reminders import due_at, period_days
 from chalicelib.domain.vocabulary import Mode, NoticeKind
 from chalicelib.domain.waiting import waits_for, waits_since
 from chalicelib.domain.wording import day, drift, notice_id, subject_line
+
+MOST_LINES = 50
+"""How many projects an email names; the others are counted."""
 
 
 def alert_not_acknowledged(project: Project, why: str, now: datetime) -> Notice:
@@ -82,6 +86,28 @@ def organization_unreachable(organization: str, why: str, now: datetime) -> Noti
             " finds invalid. Reminders go on by what is known; no key is called free, and none is taken away.\n"
             "What to do: mend what the first line names. The next look, within a day, takes it up; this is told once a"
             " day until then."
+        ),
+        created_at=now,
+        escalate=True,
+        detail={"organization": organization},
+    )
+
+
+def projects_not_looked_at(organization: str, failed: tuple[tuple[AtlasProject, str], ...], now: datetime) -> Notice:
+    """Projects of an organization that the daily look failed for, each with why; told once a day."""
+    lines = "\n".join(f"- {found.name} ({found.project_id}): {why}" for found, why in failed[:MOST_LINES])
+    more = f"\n… and {len(failed) - MOST_LINES} more." if len(failed) > MOST_LINES else ""
+    number = counted(len(failed), "project")
+    return Notice(
+        notice_id=notice_id("projects not looked at", organization, day(now)),
+        kind=NoticeKind.ATLAS_UNREACHABLE,
+        subject=subject_line(f"Keyturn: {number} of Atlas organization {organization} could not be looked at"),
+        text=(
+            f"The daily look failed for {number} of Atlas organization {organization}:\n{lines}{more}\n"
+            "Until this is mended nobody sees there what changes. Reminders go on by what is known; no key is called"
+            " free, and none is taken away.\n"
+            "What to do: mend what the lines name. The next look, within a day, takes it up; this is told once a day"
+            " until then."
         ),
         created_at=now,
         escalate=True,

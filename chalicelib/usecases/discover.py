@@ -1,6 +1,7 @@
 """Discovers: reads every project once a day, keeps what is known of it up to date, and tells what drifted."""
 
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -11,49 +12,93 @@ from chalicelib.domain.observed import AtlasProject
 from chalicelib.domain.records import Change, Notice, Policy, Project
 from chalicelib.domain.waiting import waits_too_long
 from chalicelib.domain.wording import drift
-from chalicelib.domain.wording_watch import organization_unreachable, rotation_waits
+from chalicelib.domain.wording_watch import organization_unreachable, projects_not_looked_at, rotation_waits
 from chalicelib.usecases.acknowledging import follow_alerts
 from chalicelib.usecases.looking import discover_project
 from chalicelib.usecases.observe import all_of
-from chalicelib.usecases.ports import Conflict, Outside, OutsideError, PermanentError
+from chalicelib.usecases.ports import Conflict, Outside, OutsideError, TemporaryError
 
 _log = logging.getLogger(__name__)
 
 
 def discover_all(outside: Outside) -> int:
-    """Look at every project of every organization; one that cannot be read delays no other.
+    """Look at every project of every organization; trouble with one delays no other.
 
-    Raises the OutsideError of an organization that could not be listed, once all others were looked at.
+    Raises the first trouble, once every one has had its turn; each stands in the log.
     """
     looked = 0
     defaults = outside.tracker.fleet().policy
     fleet = {project.project_id: project for project in all_of(outside.tracker.projects)}
-    failed: OutsideError | None = None
+    troubles: list[Exception] = []
     for organization in outside.organizations():
         try:
             listed = tuple(outside.atlas(organization).projects())
-        except OutsideError as problem:
-            _log.warning("organization %s could not be listed: %s", organization, problem.message)
-            _tell_of_an_organization(outside, organization, problem)
-            failed = failed or problem
+        except Exception as trouble:  # noqa: BLE001 - the projects of another organization may need help at once
+            _log.warning("organization %s could not be listed: %s", organization, trouble, exc_info=trouble)
+            tell = partial(_tell_of_an_organization, outside, organization, trouble)
+            troubles += (trouble, *_failing(f"organization {organization} could not be told of", tell))
             continue
-        looks = (partial(_look_at, outside, found, defaults, fleet.get(found.project_id)) for found in listed)
-        outside.at_once(*looks)
+        troubles += _look_at_each(outside, organization, listed, defaults, fleet)
         looked += len(listed)
         present = {found.project_id for found in listed}
         for project in fleet.values():
             if project.organization == organization and project.project_id not in present:
-                _notice_gone(outside, project)
-    if failed is not None:
-        raise failed
+                gone = partial(_notice_gone, outside, project)
+                troubles += _failing(f"project {project.project_id} is gone, which could not be noted", gone)
+    if troubles:
+        raise troubles[0]
     return looked
 
 
-def _tell_of_an_organization(outside: Outside, organization: str, problem: OutsideError) -> None:
+def _failing(what: str, do: Callable[[], object]) -> tuple[Exception, ...]:
+    """Do it and give what went wrong, so that the next one has its turn; `what` stands in the log then."""
+    try:
+        do()
+    except Exception as trouble:  # noqa: BLE001 - whatever it is, it is raised when all have had their turn
+        _log.warning("%s: %s", what, trouble, exc_info=trouble)
+        return (trouble,)
+    return ()
+
+
+def _look_at_each(
+    outside: Outside,
+    organization: str,
+    listed: tuple[AtlasProject, ...],
+    defaults: Policy,
+    fleet: dict[str, Project],
+) -> list[Exception]:
+    """Look at an organization's projects side by side; gives what went wrong, and tells what waiting does not mend."""
+    looks = (
+        partial(
+            _failing,
+            f"project {found.project_id} could not be looked at",
+            partial(_look_at, outside, found, defaults, fleet.get(found.project_id)),
+        )
+        for found in listed
+    )
+    met = [
+        (found, trouble) for found, failed in zip(listed, outside.at_once(*looks), strict=True) for trouble in failed
+    ]
+    troubles = [trouble for _, trouble in met]
+    lasting = tuple((found, _in_words(trouble)) for found, trouble in met if not isinstance(trouble, TemporaryError))
+    if lasting:
+        notice = projects_not_looked_at(organization, lasting, outside.now())
+        troubles += _failing(f"projects of {organization} could not be told of", partial(_tell_once, outside, notice))
+    return troubles
+
+
+def _in_words(trouble: Exception) -> str:
+    """What people may read of it: the text of an error that is none of ours may hold anything."""
+    if isinstance(trouble, OutsideError):
+        return trouble.message
+    return f"Keyturn met an unexpected {type(trouble).__name__}; the log of the function discover says where"
+
+
+def _tell_of_an_organization(outside: Outside, organization: str, trouble: Exception) -> None:
     """Tell people what trying again does not mend."""
-    if not isinstance(problem, PermanentError):
+    if isinstance(trouble, TemporaryError):
         return
-    _tell_once(outside, organization_unreachable(organization, problem.message, outside.now()))
+    _tell_once(outside, organization_unreachable(organization, _in_words(trouble), outside.now()))
 
 
 def _tell_once(outside: Outside, notice: Notice) -> None:
