@@ -425,6 +425,62 @@ def test_a_project_that_is_gone_is_told_once_and_stays_tracked(world):
     assert "is gone" in world.project.not_covered_because
 
 
+def moved(world):
+    """The project is listed by another organization that we know; the one it came from is listed first or last."""
+    there = FakeAtlas(organization="elsewhere", now=world.time)
+    there.world[PROJECT] = world.atlas.world.pop(PROJECT)
+    return there
+
+
+@pytest.mark.parametrize("listed_first", [True, False])
+def test_a_project_that_was_moved_is_followed_and_never_taken_for_gone(world, listed_first):
+    there = moved(world)
+    if listed_first:
+        two_organizations(world, there)
+    else:
+        world.organizations[there.organization] = there
+
+    for _ in range(3):
+        discover_all(world.outside)
+        world.wait(DAY)
+
+    assert (world.project.organization, world.project.drift, world.told()) == ("elsewhere", (), [])
+    assert world.project.due == START + 60 * DAY
+    assert [entry.what for entry in world.tracker.audit].count("moved to another organization") == 1
+
+
+def test_a_project_that_was_gone_and_shows_up_in_another_organization_is_gone_no_more(world):
+    there = moved(world)
+    discover_all(world.outside)
+    world.organizations[there.organization] = there
+
+    discover_all(world.outside)
+
+    assert (world.project.organization, world.project.drift) == ("elsewhere", ())
+    assert world.project.due == START + 60 * DAY
+
+
+def test_a_moved_project_that_cannot_be_read_yet_is_not_taken_for_gone(world):
+    there = moved(world)
+    there.fail("settings", BUSY)
+    world.organizations[there.organization] = there
+
+    discover_all(world.outside)
+
+    assert world.project.drift == (BUSY.message,)
+
+
+def test_a_project_of_an_organization_that_was_not_listed_is_not_taken_for_gone(world):
+    two_organizations(world, FakeAtlas(organization="elsewhere"))
+    world.atlas.world.clear()
+    world.atlas.fail("projects", BUSY)
+
+    with pytest.raises(TemporaryError):
+        discover_all(world.outside)
+
+    assert world.project.drift == ()
+
+
 def test_the_projects_of_another_organization_are_not_taken_for_gone(world):
     world.put(replace(world.project, project_id=OTHER, organization="elsewhere", version=0))
 

@@ -75,6 +75,22 @@ def test_a_project_seen_first_is_recorded_with_its_key_without_calling_it_drift(
     assert [(entry.before, entry.after) for entry in news.audit] == [("", str(KEY))]
 
 
+def test_a_project_that_was_moved_is_recorded_in_its_new_organization_with_where_it_came_from():
+    news = look(replace(SEEN, found=replace(SEEN.found, organization="o2")))
+
+    assert news.project == replace(KNOWN, organization="o2")
+    assert [(entry.what, entry.before, entry.after) for entry in news.audit] == [
+        ("moved to another organization", "o1", "o2")
+    ]
+    assert (news.keys, news.drift) == ((), ())
+
+
+def test_a_project_that_was_moved_and_given_another_key_has_both_in_its_trail():
+    news = look(replace(SWITCHED, found=replace(SEEN.found, organization="o2")), old_key=OLD_RECORD)
+
+    assert [entry.after for entry in news.audit] == ["o2", str(OTHER)]
+
+
 @pytest.mark.parametrize(
     ("described", "since"),
     [

@@ -99,10 +99,10 @@ def changes(
         named = tuple(sorted({*project.named_in_backups, *(seen.named or ())}))
         project = replace(project, backups_read=seen.named is not None, named_in_backups=named)
     keys: tuple[Key, ...] = ()
-    audit: tuple[AuditEntry, ...] = ()
+    audit = tuple(_moved(known, seen.found, now))
     if project.open_rotation is None and seen.key is not None and seen.key != project.key:
         keys = tuple(_key_records(project, seen.key, old_key, new_key, now))
-        audit = (_adopted(project, seen.key, now),)
+        audit = (*audit, _adopted(project, seen.key, now))
         project = _adopt(project, seen, now)
     renews_itself = seen.rotated is not None and seen.rotated.automatic
     drifts = (*found, *outlook(project, now, renews_itself=renews_itself))
@@ -122,6 +122,7 @@ def _describe(project: Project, seen: Seen, now: datetime) -> Project:
     return replace(
         project,
         name=seen.found.name,
+        organization=seen.found.organization,
         not_covered_because=seen.coverage.not_covered_because,
         covered=seen.coverage.covered,
         not_covered=seen.coverage.not_covered,
@@ -180,6 +181,18 @@ def named_by_backups(project: Project, key: Key, now: datetime) -> AuditEntry:
     """The line of the trail about a key that only a project's backups say it used."""
     what = "key seen in the backups"
     return AuditEntry(at=now, who="atlas", what=what, subject=project.project_id, after=str(key.arn))
+
+
+def _moved(known: Project | None, found: AtlasProject, now: datetime) -> Iterable[AuditEntry]:
+    if known is not None and known.organization != found.organization:
+        yield AuditEntry(
+            at=now,
+            who="atlas",
+            what="moved to another organization",
+            subject=found.project_id,
+            before=known.organization,
+            after=found.organization,
+        )
 
 
 def _remind(project: Project, known: Project | None, now: datetime) -> Project:

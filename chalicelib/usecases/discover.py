@@ -26,9 +26,9 @@ def discover_all(outside: Outside) -> int:
 
     Raises the first trouble, once every one has had its turn; each stands in the log.
     """
-    looked = 0
     defaults = outside.tracker.fleet().policy
     fleet = {project.project_id: project for project in all_of(outside.tracker.projects)}
+    listings: dict[str, tuple[AtlasProject, ...]] = {}
     troubles: list[Exception] = []
     for organization in outside.organizations():
         try:
@@ -38,16 +38,17 @@ def discover_all(outside: Outside) -> int:
             tell = partial(_tell_of_an_organization, outside, organization, trouble)
             troubles += (trouble, *_failing(f"organization {organization} could not be told of", tell))
             continue
+        listings[organization] = listed
         troubles += _look_at_each(outside, organization, listed, defaults, fleet)
-        looked += len(listed)
-        present = {found.project_id for found in listed}
-        for project in fleet.values():
-            if project.organization == organization and project.project_id not in present:
-                gone = partial(_notice_gone, outside, project)
-                troubles += _failing(f"project {project.project_id} is gone, which could not be noted", gone)
+    present = {found.project_id for listed in listings.values() for found in listed}
+    for project in fleet.values():
+        # one that another organization lists was moved there
+        if project.organization in listings and project.project_id not in present:
+            gone = partial(_notice_gone, outside, project)
+            troubles += _failing(f"project {project.project_id} is gone, which could not be noted", gone)
     if troubles:
         raise troubles[0]
-    return looked
+    return sum(map(len, listings.values()))
 
 
 def _failing(what: str, do: Callable[[], object]) -> tuple[Exception, ...]:
