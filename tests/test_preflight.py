@@ -63,6 +63,7 @@ GOOD = PreflightFacts(
     principal=ROLE,
     current=KeyDescription(arn=OLD, status=KeyStatus.ENABLED),
     old_grants=ALL_ALLOWED,
+    made_in=OLD.account,
 )
 DESCRIBED = KeyDescription(arn=WANTED, status=KeyStatus.ENABLED)
 
@@ -75,12 +76,14 @@ def bringing(wanted: KeyArn, *, text: str | None = None, described: KeyDescripti
         wanted=replace(described, arn=wanted),
         wanted_policy=compose_policy(wanted.account, "aws", changes.get("principal", ROLE), None),
         wanted_grants=ALL_ALLOWED,
+        made_in=None,
     )
     return replace(facts, **changes)
 
 
 BROUGHT = bringing(WANTED, text=WANTED.key_id)
 WANTED_ABROAD = replace(WANTED, account=ABROAD)
+MADE_ABROAD = replace(GOOD, made_in=ABROAD, wanted_grants=ALL_ALLOWED)
 MULTI = replace(DESCRIBED, multi_region=True)
 THERE = replace(WANTED, region="eu-central-1", key_id="mrk-" + "a" * 32)
 MOVED = bringing(THERE, described=MULTI)
@@ -131,6 +134,7 @@ PASSING = {
     "a key by its id": BROUGHT,
     "a key by its ARN": bringing(WANTED),
     "a key of another account by its ARN": bringing(WANTED_ABROAD),
+    "a key that will be made in another account": MADE_ABROAD,
     "an old key of another account": replace(
         GOOD,
         rotation=replace(ROTATION, old_key=replace(OLD, account=ABROAD)),
@@ -197,6 +201,12 @@ FAILING = [
     ("role_may_use_the_wanted_key", "deny kms:Decrypt", replace(BROUGHT, wanted_grants=DENIED)),
     ("role_may_use_the_wanted_key", "do not allow", bringing(WANTED_ABROAD, wanted_grants=NOT_MENTIONED)),
     ("role_may_use_the_wanted_key", "do not allow", bringing(WANTED_ABROAD, wanted_grants={})),
+    (
+        "role_may_use_the_wanted_key",
+        f"do not allow kms:DescribeKey, kms:Encrypt, kms:Decrypt on arn:aws:kms:eu-west-1:{ABROAD}:key/*",
+        replace(MADE_ABROAD, wanted_grants=NOT_MENTIONED),
+    ),
+    ("role_may_use_the_wanted_key", "deny kms:Decrypt on arn", replace(MADE_ABROAD, wanted_grants=DENIED)),
     ("role_may_use_the_old_key", f"deny kms:Decrypt on {OLD}", replace(GOOD, old_grants=DENIED)),
     (
         "role_may_use_the_old_key",
@@ -212,6 +222,8 @@ UNVERIFIABLE = [
     ("wanted_key_grants", replace(BROUGHT, wanted_policy=None)),
     ("private_endpoint_active", replace(PRIVATE, endpoints=None)),
     ("role_may_use_the_wanted_key", replace(BROUGHT, wanted_grants=None)),
+    ("role_may_use_the_wanted_key", replace(MADE_ABROAD, wanted_grants=None)),
+    ("role_may_use_the_wanted_key", replace(GOOD, made_in=None)),
     ("role_may_use_the_old_key", replace(GOOD, old_grants=None)),
     ("kms_can_renew", replace(ON_DEMAND, current_rotations=None)),
 ]
@@ -262,9 +274,9 @@ def test_every_check_has_a_row_here():
     "facts", [replace(BROUGHT, principal=None), replace(LEGACY, principal=None), replace(GOOD, principal=None)]
 )
 def test_nothing_about_a_principal_that_is_not_known_is_taken_for_granted(facts):
-    open_questions = {"role_may_use_the_old_key": None}
+    open_questions = {"role_may_use_the_old_key": None, "role_may_use_the_wanted_key": None}
     if facts.wanted is not None:
-        open_questions |= {"wanted_key_grants": None, "role_may_use_the_wanted_key": None}
+        open_questions |= {"wanted_key_grants": None}
 
     assert without_success(facts) == {"principal_known": False} | open_questions
 
@@ -297,6 +309,7 @@ def test_every_fault_is_told_in_one_sentence_under_the_code_of_the_first():
         (GOOD, f"the role {ROLE}"),
         (MOVED, "is used from eu-central-1"),
         (ON_DEMAND, "1 of 25 on-demand rotations are left"),
+        (MADE_ABROAD, f"nothing in the IAM policies of {ROLE} stands against arn:aws:kms:eu-west-1:{ABROAD}:key/*"),
     ],
 )
 def test_checks_that_pass_say_what_they_found(facts, words):
@@ -345,6 +358,7 @@ READ = (
     "wanted_policy",
     "wanted_grants",
     "old_grants",
+    "made_in",
     "endpoints",
 )
 EVERYTHING = [*PASSING.values(), *(facts for _, _, facts in FAILING)]

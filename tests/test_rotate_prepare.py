@@ -17,12 +17,14 @@ from simple_world import (
     a_world,
     in_state,
     old_key,
+    raising,
 )
 
 from chalicelib.domain.key_policy import ATLAS_ACTIONS
 from chalicelib.domain.observed import Encryption, KeyStatus, PrivateEndpoint
 from chalicelib.domain.records import Key, Policy
 from chalicelib.domain.vocabulary import KeyState, NoticeKind, RotationState
+from chalicelib.usecases.ports import PermanentError
 
 GRANTS = a_policy_for(Condition={"StringEquals": {"aws:SourceVpce": "vpce-1"}})
 ABROAD = "444455556666"
@@ -316,6 +318,64 @@ def test_a_brought_key_of_another_account_that_the_roles_own_policies_leave_out_
     failed = a_rotation(world, key=str(wanted)).go()
 
     assert (failed.error.code, world.swaps()) == ("role_may_use_the_wanted_key", 0)
+
+
+@pytest.fixture
+def abroad():
+    """A project whose next keys are made in another account than the one that Atlas' role is of."""
+    world = a_world(policy=Policy(kms_role_arn=THEIR_ROLE))
+    world.add_place(REGION, account=ABROAD, role=THEIR_ROLE)
+    return world
+
+
+def keys_made_abroad(world):
+    return world.elsewhere[REGION, THEIR_ROLE].calls.count("create")
+
+
+def test_no_key_is_made_in_another_account_whose_keys_the_roles_own_policies_leave_out(abroad):
+    failed = a_rotation(abroad).go()
+
+    assert failed.error.code == "role_may_use_the_wanted_key"
+    assert f"arn:aws:kms:{REGION}:{ABROAD}:key/*" in failed.error.detail
+    assert (keys_made_abroad(abroad), abroad.swaps()) == (0, 0)
+
+
+def test_a_key_is_made_in_another_account_where_the_roles_own_policies_allow_all_its_keys(abroad):
+    abroad.roles.allow(ROLE_ARN, *ATLAS_ACTIONS)
+
+    done = a_rotation(abroad).go_until("deployed")
+
+    assert (done.new_key.account, keys_made_abroad(abroad)) == (ABROAD, 1)
+    assert all(check.passed for check in done.checks)
+
+
+def test_one_key_allowed_in_another_account_is_not_the_next_one_too(abroad):
+    abroad.roles.allow(ROLE_ARN, *ATLAS_ACTIONS, key=abroad.elsewhere[REGION, THEIR_ROLE].add())
+
+    assert a_rotation(abroad).go().error.code == "role_may_use_the_wanted_key"
+
+
+def test_a_key_for_another_account_is_made_with_a_warning_where_iam_may_not_be_read(abroad):
+    abroad.roles.fail(FORBIDDEN)
+    abroad.roles.fail(FORBIDDEN)
+
+    checked = a_rotation(abroad).go()
+
+    assert {c.name for c in checked.checks if c.passed is None} == {
+        "role_may_use_the_wanted_key",
+        "role_may_use_the_old_key",
+    }
+    assert checked.state is RotationState.PREPARING
+
+
+def test_an_account_that_cannot_be_entered_is_named_by_the_checks(abroad):
+    closed = PermanentError("sts:AssumeRole was refused", call="sts:AssumeRole", code="sts_refused")
+    abroad.outside = replace(abroad.outside, keys=lambda _region, role: raising(closed)() if role else abroad.keys)
+
+    checked = a_rotation(abroad).go()
+
+    unknown = {c.name: c.text for c in checked.checks if c.passed is None}
+    assert unknown == {"role_may_use_the_wanted_key": "not verifiable: sts:AssumeRole was refused"}
 
 
 def test_a_role_that_is_denied_the_old_key_stops_the_rotation(world):

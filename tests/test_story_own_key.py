@@ -173,6 +173,21 @@ def test_whoever_keeps_keys_in_another_account_may_bring_one_from_home(owners):
     deployed(owners, "abroad", key=owners.key_abroad)
 
 
+def test_a_key_is_made_in_another_account_once_the_roles_own_policies_allow_its_keys(owners):
+    owners.allow_role("travelling-atlas", owners.key_abroad)
+    before = owners.patches(), len(owners.kms(account=ABROAD).list_keys()["Keys"])
+
+    reasons = owners.refused(owners.projects["abroad"])
+    assert list(reasons) == ["role_may_use_the_wanted_key"]
+    assert f"arn:aws:kms:us-east-1:{ABROAD}:key/*" in reasons["role_may_use_the_wanted_key"]
+    assert (owners.patches(), len(owners.kms(account=ABROAD).list_keys()["Keys"])) == before
+
+    owners.allow_role("travelling-atlas", f"arn:aws:kms:*:{ABROAD}:key/*")
+    rotation = deployed(owners, "abroad")
+    assert f":{ABROAD}:" in owners.current("abroad") == rotation["new_key"]
+    deployed(owners, "abroad", key=owners.key_abroad)
+
+
 def test_a_key_at_home_is_renewed_by_kms_whatever_account_the_next_ones_are_made_in(owners):
     rotation_id = owners.accepted(owners.projects["leaving"], strategy="kms-on-demand")
 

@@ -60,6 +60,16 @@ def partition_of(region: str) -> str:
     return next((partition for begin, partition in _PARTITIONS.items() if region.startswith(begin)), "aws")
 
 
+def any_key(*, account: str, region: str, partition: str) -> KeyArn:
+    """Stands for a key that is not made yet: whoever may use it may use every key of the account and region."""
+    return KeyArn(account=account, region=region, partition=partition, key_id="00000000-0000-0000-0000-000000000000")
+
+
+def account_of(principal: str) -> str:
+    """The account of an IAM role or user; empty for what is no ARN."""
+    return principal.split(":")[4] if principal.count(":") > 4 else ""  # noqa: PLR2004 - the fields of an ARN
+
+
 def aws_region(atlas_region: str) -> str:
     """Turn Atlas' spelling of a region (`US_EAST_1`) into AWS' (`us-east-1`)."""
     return atlas_region.lower().replace("_", "-")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from chalicelib.domain.arn import KeyArn, parse_key_arn
+from chalicelib.domain.arn import account_of, parse_key_arn
 from chalicelib.domain.key_policy import ATLAS_ACTIONS, UnreadablePolicy, condition_for, missing_permissions
 from chalicelib.domain.observed import (
     ON_DEMAND_LIMIT,
@@ -31,7 +31,7 @@ class PreflightFacts:
     """What is true just before a rotation; a None that stands for “could not be read” never passes as good.
 
     `principal` is the ARN of the IAM role, or user, that Atlas comes as. The two grants are what its own IAM
-    policies say of the three actions on the wanted and on the old key.
+    policies say of the three actions on the wanted, else on any key where the next one is made, and on the old key.
     """
 
     rotation: Rotation
@@ -45,6 +45,10 @@ class PreflightFacts:
     current_policy: str | None = None
     wanted: KeyDescription | None = None
     wanted_policy: str | None = None
+    made_in: str | None = None
+    """The account in which a new key will be made; None also where one is brought."""
+    account_problem: str | None = None
+    """Why nobody can say which account that is."""
     wanted_grants: Grants | None = None
     old_grants: Grants | None = None
     endpoints: tuple[PrivateEndpoint, ...] | None = field(default=None)
@@ -198,12 +202,12 @@ def wanted_key_named_fully(facts: PreflightFacts) -> Check:
     text, principal = facts.rotation.wanted_key, facts.principal
     if text is None or facts.wanted is None or principal is None:
         return Check(name=name, passed=True, text="Keyturn names the key to Atlas by its full ARN")
-    abroad = facts.wanted.arn.account != _account(principal)
+    abroad = facts.wanted.arn.account != account_of(principal)
     return _check(
         name,
         not abroad or parse_key_arn(text) is not None,
         "the key is named well",
-        otherwise=f"the key lives in account {facts.wanted.arn.account}, its user in {_account(principal)}:"
+        otherwise=f"the key lives in account {facts.wanted.arn.account}, its user in {account_of(principal)}:"
         " give the key's full ARN",
     )
 
@@ -249,32 +253,43 @@ def private_endpoint_active(facts: PreflightFacts) -> Check:
 
 
 def role_may_use_the_wanted_key(facts: PreflightFacts) -> Check:
-    """Across accounts the principal's own policies must allow the next key too; a deny counts everywhere."""
-    if facts.rotation.wanted_key is None or facts.wanted is None:
-        return Check(name="role_may_use_the_wanted_key", passed=True, text="the new key's policy names the principal")
-    return _allowed("role_may_use_the_wanted_key", facts.wanted_grants, facts.wanted.arn, facts.principal)
+    """Across accounts the principal's own policies must allow the next key too, brought or made."""
+    name = "role_may_use_the_wanted_key"
+    if facts.wanted is not None:
+        wanted = facts.wanted.arn
+        return _allowed(name, facts.wanted_grants, facts.principal, str(wanted), wanted.account)
+    if facts.rotation.wanted_key is not None:
+        return Check(name=name, passed=True, text="no key is found that could be asked about")
+    if facts.made_in is None:
+        because = facts.account_problem or "it is not known in which account the new key will be made"
+        return Check(name=name, passed=None, text=f"not verifiable: {because}")
+    if facts.principal is not None and facts.made_in == account_of(facts.principal):
+        return Check(name=name, passed=True, text="the new key's policy names the principal")
+    old = facts.rotation.old_key
+    made = f"arn:{old.partition}:kms:{old.region}:{facts.made_in}:key/*"
+    return _allowed(name, facts.wanted_grants, facts.principal, made, facts.made_in)
 
 
 def role_may_use_the_old_key(facts: PreflightFacts) -> Check:
     """Restores of old snapshots need the old key as long as one of them exists."""
-    return _allowed("role_may_use_the_old_key", facts.old_grants, facts.rotation.old_key, facts.principal)
+    old = facts.rotation.old_key
+    return _allowed("role_may_use_the_old_key", facts.old_grants, facts.principal, str(old), old.account)
 
 
-def _allowed(name: str, grants: Grants | None, key: KeyArn, principal: str | None) -> Check:
+def _allowed(name: str, grants: Grants | None, principal: str | None, key: str, account: str) -> Check:
     if grants is None or principal is None:
         return Check(name=name, passed=None, text=f"not verifiable: the IAM policies of {principal} may not be read")
     denied = [action for action in ATLAS_ACTIONS if grants.get(action) is Grant.EXPLICIT_DENY]
     missing = [action for action in ATLAS_ACTIONS if grants.get(action) is not Grant.ALLOWED]
     if denied:
         return Check(name=name, passed=False, text=f"IAM policies of {principal} deny {', '.join(denied)} on {key}")
-    if missing and key.account != _account(principal):
-        text = f"the IAM policies of {principal} do not allow {', '.join(missing)} on {key} of another account"
+    if missing and account != account_of(principal):
+        text = (
+            f"the IAM policies of {principal} do not allow {', '.join(missing)} on {key} of another account:"
+            " a key's own policy is not enough across accounts, let the principal's IAM policies allow it too"
+        )
         return Check(name=name, passed=False, text=text)
     return Check(name=name, passed=True, text=f"nothing in the IAM policies of {principal} stands against {key}")
-
-
-def _account(principal: str) -> str:
-    return principal.split(":")[4] if principal.count(":") > 4 else ""  # noqa: PLR2004 - the fields of an ARN
 
 
 def wanted_key_grants(facts: PreflightFacts) -> Check:

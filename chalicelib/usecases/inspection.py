@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from chalicelib.domain.arn import KeyArn, locate_key
+from chalicelib.domain.arn import KeyArn, account_of, any_key, locate_key
 from chalicelib.domain.key_policy import ATLAS_ACTIONS
 from chalicelib.domain.observed import AtlasRole, Grant, KeyDescription, PrivateEndpoint, Settings
 from chalicelib.domain.preflight import PreflightFacts
 from chalicelib.domain.records import Project, Rotation
 from chalicelib.domain.vocabulary import Strategy
-from chalicelib.usecases.locate import keys_holding
+from chalicelib.usecases.locate import keys_for, keys_holding
 from chalicelib.usecases.observe import live_clusters, principal_among
 from chalicelib.usecases.ports import Atlas, Outside, PermanentError
 
@@ -21,7 +21,7 @@ def inspect_rotation(outside: Outside, project: Project, rotation: Rotation) -> 
     """Everything that the preflight decides from, and the Atlas id of the role; raises TemporaryError to come again."""
     atlas, old = outside.atlas(project.organization), rotation.old_key
     keys, renews = keys_holding(outside, project, old), rotation.strategy is not Strategy.NEW_CMK
-    settings, clusters, roles, current, rotations, policy, (wanted, wanted_policy), guessed = outside.at_once(
+    settings, clusters, roles, current, rotations, policy, brought, guessed, place = outside.at_once(
         lambda: atlas.settings(project.project_id),
         lambda: live_clusters(atlas, project.project_id),
         lambda: atlas.roles(project.project_id),
@@ -30,8 +30,11 @@ def inspect_rotation(outside: Outside, project: Project, rotation: Rotation) -> 
         lambda: unless_forbidden(lambda: keys.policy(old)),
         lambda: _look_at_wanted(outside, project, rotation),
         lambda: _grants(outside, project, project.role_arn, old),
+        lambda: _where_a_key_is_made(outside, project, rotation),
     )
+    (wanted, wanted_policy), (made_in, account_problem) = brought, place
     role_id, principal, problem = _principal(outside, rotation, settings, roles)
+    asked_about = wanted.arn if wanted is not None else _key_made_abroad(rotation, principal, made_in)
     facts = PreflightFacts(
         rotation=rotation,
         settings=settings,
@@ -43,7 +46,9 @@ def inspect_rotation(outside: Outside, project: Project, rotation: Rotation) -> 
         current_policy=policy,
         wanted=wanted,
         wanted_policy=wanted_policy,
-        wanted_grants=_grants(outside, project, principal, wanted.arn) if wanted is not None else None,
+        made_in=made_in,
+        account_problem=account_problem,
+        wanted_grants=_grants(outside, project, principal, asked_about),
         old_grants=guessed if principal == project.role_arn else _grants(outside, project, principal, old),
         endpoints=_endpoints(atlas, project, settings),
     )
@@ -87,6 +92,23 @@ def _look_at_wanted(outside: Outside, project: Project, rotation: Rotation) -> t
         return None, None
     keys = keys_holding(outside, project, arn)
     return unless_forbidden(lambda: keys.describe(arn)), unless_forbidden(lambda: keys.policy(arn))
+
+
+def _where_a_key_is_made(outside: Outside, project: Project, rotation: Rotation) -> tuple[str | None, str | None]:
+    """The account in which a new key will be made, else why that cannot be said; neither where none will be."""
+    if rotation.wanted_key is not None or rotation.strategy is not Strategy.NEW_CMK:
+        return None, None
+    try:
+        return keys_for(outside, project, rotation.old_key.region).account, None
+    except PermanentError as problem:
+        return None, problem.message
+
+
+def _key_made_abroad(rotation: Rotation, principal: str | None, made_in: str | None) -> KeyArn | None:
+    """Stands for the key that will be made in another account than the principal's, whose policy is not enough."""
+    if principal is None or made_in in {None, account_of(principal)}:
+        return None
+    return any_key(account=made_in, region=rotation.old_key.region, partition=rotation.old_key.partition)
 
 
 def _grants(outside: Outside, project: Project, principal: str | None, key: KeyArn | None) -> dict[str, Grant] | None:
