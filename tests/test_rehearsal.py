@@ -63,6 +63,24 @@ def test_every_rotation_leaves_a_key_that_is_kept_as_long_as_the_one_before():
     assert rehearsal.dollars(START) == 2.0
 
 
+@pytest.mark.parametrize("state", [KeyState.PENDING_DELETION, KeyState.DELETED])
+def test_a_key_that_was_freed_and_given_up_still_tells_how_long_the_next_ones_are_kept(state):
+    freed = replace(OLD, state=state, reasons=(), safe_since=OLD.replaced_at + KEPT)
+
+    rehearsal = ahead(keys=(freed,))
+
+    assert freed.arn not in {key.arn for key in rehearsal.keys}
+    spans = [key.free_at - key.replaced_at for key in rehearsal.keys if key.replaced_at is not None]
+    assert spans == [KEPT] * 4
+    assert rehearsal.alive(START + 89 * DAY) == rehearsal.alive(START + 359 * DAY) == 1
+
+
+def test_a_key_that_never_served_tells_nothing_of_how_long_others_are_kept():
+    unused = replace(OLD, state=KeyState.DELETED, replaced_at=None, reasons=(), safe_since=START)
+
+    assert keeps_for([unused]) is None
+
+
 def test_before_an_old_key_was_swept_nobody_says_when_the_next_comes_free():
     rehearsal = ahead()
 
@@ -161,7 +179,13 @@ def test_the_fleets_days_ahead_are_shown_month_by_month(desk):
     assert [asked.query for asked in desk.api.asked] == [{"days": "100"}, {"days": "100", "cursor": "c"}]
     assert told.startswith("The next 100 days: 11 mails and 3 rotations for 3 projects.")
     assert "2027-03-01" in told
-    assert "3 projects have swept no old key yet" in told
+    assert "3 projects have old keys of which nobody knows yet when they come free" in told
+
+
+def test_of_one_project_is_told_in_the_singular(desk):
+    desk.api.on("GET /v1/rehearsal", page(shape()))
+
+    assert "1 project has old keys" in desk.keyturn("rehearse", "--days", "100").stdout
 
 
 def test_one_projects_days_ahead_are_shown_day_by_day(desk):

@@ -73,8 +73,8 @@ class _Life:
 
 def rehearse(project: Project, keys: Iterable[Key], now: datetime, *, days: int) -> Rehearsal:
     """Live so many days ahead."""
-    known = [key for key in keys if key.state not in _GONE]
-    old = [_ahead(key) for key in known if key.arn != project.key]
+    known = tuple(keys)
+    old = [_ahead(key) for key in known if key.state not in _GONE and key.arn != project.key]
     current = KeyAhead(arn=project.key, since=project.key_since) if project.key is not None else None
     life = _Life(project=project, kept_for=keeps_for(known), old=old, current=current)
     if project.open_rotation is not None:
@@ -89,7 +89,7 @@ def rehearse(project: Project, keys: Iterable[Key], now: datetime, *, days: int)
 
 
 def keeps_for(keys: Iterable[Key]) -> timedelta | None:
-    """How long an old key is needed once it is replaced: the longest that any is; None before a first one was swept."""
+    """How long an old key is needed once it is replaced: the longest that any is or was; None before one was swept."""
     kept = [
         until - key.replaced_at for key in keys if key.replaced_at is not None and (until := free_at(key)) is not None
     ]

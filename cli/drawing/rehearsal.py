@@ -36,9 +36,15 @@ def draw_fleet(shape: Shape, now: datetime, days: int) -> Picture:
                 for begin, keys, cost in _months(items, now)
             ),
         ),
-        said(f"{count(unknown, 'project')} have swept no old key yet: theirs count as kept for good.", QUIET)
-        if unknown
-        else None,
+        said(_kept_for_good(unknown), QUIET) if unknown else None,
+    )
+
+
+def _kept_for_good(projects: int) -> str:
+    have = "has" if projects == 1 else "have"
+    return (
+        f"{count(projects, 'project')} {have} old keys of which nobody knows yet when they come free:"
+        " these count as kept for good."
     )
 
 
