@@ -167,6 +167,22 @@ def test_checks_that_pass_are_shown_too():
     ]
 
 
+@pytest.mark.parametrize(
+    ("project", "changes", "words"),
+    [
+        (PROJECT, {}, "a new key will be created"),
+        (PROJECT, {"key": OWN}, OWN),
+        (ON_DEMAND_POLICY, {}, "the key stays"),
+        (PROJECT, {"strategy": Strategy.KMS_AUTOMATIC}, "the key stays"),
+        (AUTOMATIC_POLICY, {"strategy": Strategy.NEW_CMK}, "a new key will be created"),
+    ],
+)
+def test_the_checks_say_which_key_the_project_will_have(project, changes, words):
+    said = {check.name: check.text for check in request_checks(project, replace(REQUEST, **changes))}
+
+    assert said["wanted_key"] == words
+
+
 def test_the_same_idempotency_key_always_names_the_same_rotation_of_its_project():
     assert rotation_id("p1", "k1") == rotation_id("p1", "k1")
     assert len({rotation_id("p1", "k1"), rotation_id("p1", "k2"), rotation_id("p2", "k1")}) == 3

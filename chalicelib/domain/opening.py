@@ -74,8 +74,12 @@ def request_checks(project: Project, request: RotationRequest) -> tuple[Check, .
     )
 
 
+def _strategy(project: Project, request: RotationRequest) -> Strategy:
+    return request.strategy or project.policy.strategy
+
+
 def _fits_the_strategy(project: Project, request: RotationRequest) -> Check:
-    strategy = request.strategy or project.policy.strategy
+    strategy = _strategy(project, request)
     for_another_key = [n for n in ("key", "region", "credentials_secret") if getattr(request, n) is not None]
     if strategy is not Strategy.NEW_CMK and for_another_key:
         text = f"under {strategy} the key and the settings stay: leave out {', '.join(for_another_key)}"
@@ -93,6 +97,8 @@ def _wanted_key_check(project: Project, request: RotationRequest) -> Check:
     text = _objection_to(request.key, project, request) if request.key is not None else None
     if text is not None:
         return Check(name="wanted_key", passed=False, text=text)
+    if request.key is None and _strategy(project, request) is not Strategy.NEW_CMK:
+        return Check(name="wanted_key", passed=True, text="the key stays")
     return Check(name="wanted_key", passed=True, text=request.key or "a new key will be created")
 
 
@@ -115,7 +121,7 @@ def intended(project: Project, request: RotationRequest, now: datetime) -> Rotat
     """The rotation that a request asks for, before anybody opens it; raises Refusal while the key is not known."""
     if project.key is None:
         raise Refusal(No.CONFLICT, f"the present key of {project.name} is not known yet")
-    strategy = request.strategy or project.policy.strategy
+    strategy = _strategy(project, request)
     automatic = strategy is Strategy.KMS_AUTOMATIC
     return Rotation(
         rotation_id=rotation_id(project.project_id, request.idempotency_key),
