@@ -70,6 +70,16 @@ def test_a_project_without_an_aws_key_is_not_covered_with_any_cluster(provider, 
     assert [(c.name, c.reason) for c in coverage.not_covered] == [("main", coverage.not_covered_because)]
 
 
+@pytest.mark.parametrize("provider", [Encryption.NONE, Encryption.AZURE])
+def test_only_a_cluster_on_a_shared_tier_is_said_to_be_on_one(provider):
+    shared = replace(MAIN, name="small", tier="M0")
+    coverage = judge_coverage(Settings(enabled=False, other_provider=provider), [MAIN, shared])
+
+    said = {cluster.name: cluster.reason for cluster in coverage.not_covered}
+    assert said == {"main": coverage.not_covered_because, "small": SHARED_TIERS}
+    assert "M0" not in coverage.not_covered_because
+
+
 @pytest.mark.parametrize("settings", [ENABLED, Settings(enabled=False)])
 def test_a_project_of_shared_tiers_only_is_told_so_first(settings):
     shared = [replace(MAIN, name=tier, tier=tier) for tier in ("M0", "M2", "M5", "FLEX")]

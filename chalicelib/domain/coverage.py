@@ -26,7 +26,9 @@ def judge_coverage(settings: Settings, clusters: Iterable[Cluster]) -> Coverage:
         return Coverage(
             not_covered_because=because,
             covered=(),
-            not_covered=tuple(Uncovered(name=c.name, reason=because) for c in ordered),
+            not_covered=tuple(
+                Uncovered(name=c.name, reason=SHARED_TIERS if c.shared_tier else because) for c in ordered
+            ),
         )
     return Coverage(
         not_covered_because=None,
@@ -48,7 +50,7 @@ def _project_reason(settings: Settings, clusters: list[Cluster]) -> str | None:
         case Encryption.GCP:
             return "the project encrypts with Google Cloud KMS; Keyturn rotates AWS KMS keys"
         case _:
-            return f"encryption at rest with a customer key is not enabled ({SHARED_TIERS})"
+            return "encryption at rest with a customer key is not enabled"
 
 
 def _cluster_reason(cluster: Cluster) -> str | None:
