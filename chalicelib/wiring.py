@@ -10,7 +10,8 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from contextvars import ContextVar, copy_context
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -19,9 +20,19 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.settings import read_settings
-from chalicelib.usecases.ports import Atlas, AtlasOwner, Keys, Outside, PermanentError, Roles, TemporaryError
+from chalicelib.usecases.ports import (
+    Atlas,
+    AtlasOwner,
+    Keys,
+    Outside,
+    OutsideError,
+    PermanentError,
+    Roles,
+    TemporaryError,
+)
 
 if TYPE_CHECKING:
+    from chalicelib.adapters.secrets import OrganizationSecret
     from chalicelib.domain.observed import LegacyUser
     from chalicelib.domain.records import Check
 
@@ -47,6 +58,8 @@ class _World:
         self.context: Any = None
         self.outside: Outside | None = None
         self.secrets: Any = None
+        self.secret_names: dict[str, str] = {}
+        """Under which name the secret of each organization was found last."""
         self.tokens: deque[str] = deque(maxlen=_TOKENS)
         """The latest access tokens, for the filter that blanks them in logs."""
         self.account: str | None = None
@@ -114,7 +127,8 @@ def _build() -> Outside:
         now=_world.now,
         tracker=DynamoTracker(client("dynamodb"), settings["TABLE_NAME"], _cause.get),
         messages=AwsMessages(_Later("sns"), _Later("sqs"), _Later("events"), addresses),
-        organizations=lambda: tuple(_organizations()),
+        organizations=_organizations,
+        unread_secrets=_unread_secrets,
         atlas=_reader,
         atlas_owner=_owner,
         keys=_keys,
@@ -164,9 +178,22 @@ def _config(*, read_timeout: int = 10, attempts: int = 3) -> Any:  # noqa: ANN40
     return Config(connect_timeout=3, read_timeout=read_timeout, retries=retries)
 
 
-def _organizations() -> dict[str, str]:
-    """The Secrets Manager id of each organization's secret, by organization."""
-    return {_secrets().get(name).organization: name for name in read_settings().atlas_secrets}
+def _each_secret() -> Iterator[tuple[str, OrganizationSecret | OutsideError]]:
+    """The secret of every organization by its Secrets Manager id, or why it cannot be read: that stops no other."""
+    for name in read_settings().atlas_secrets:
+        try:
+            yield name, _secrets().get(name)
+        except OutsideError as problem:
+            yield name, problem
+
+
+def _organizations() -> tuple[str, ...]:
+    found = (secret.organization for _, secret in _each_secret() if not isinstance(secret, OutsideError))
+    return tuple(dict.fromkeys(found))
+
+
+def _unread_secrets() -> dict[str, OutsideError]:
+    return {name: problem for name, problem in _each_secret() if isinstance(problem, OutsideError)}
 
 
 def _secrets() -> Any:  # noqa: ANN401 - imported lazily, with its vendor library
@@ -177,12 +204,35 @@ def _secrets() -> Any:  # noqa: ANN401 - imported lazily, with its vendor librar
     return _world.secrets
 
 
-def _secret_of(organization: str) -> Any:  # noqa: ANN401 - imported lazily, with its vendor library
-    try:
-        return _secrets().get(_organizations()[organization])
-    except KeyError:
-        text = f"no secret in ATLAS_SECRETS is of organization {organization}"
-        raise PermanentError(text, call="settings", code="no_secret") from None
+def _secret_of(organization: str) -> OrganizationSecret:
+    """The organization's secret, sought first where it was last: whoever asks Atlas asks for it each time."""
+    name = _world.secret_names.get(organization)
+    if name is not None:
+        with suppress(OutsideError):
+            secret: OrganizationSecret = _secrets().get(name)
+            if secret.organization == organization:
+                return secret
+    problems = []
+    for name, found in _each_secret():
+        if isinstance(found, OutsideError):
+            problems.append(found)
+        elif found.organization == organization:
+            _world.secret_names[organization] = name
+            return found
+    if problems:
+        raise _why_unread(problems)
+    text = f"no secret in ATLAS_SECRETS is of organization {organization}"
+    raise PermanentError(text, call="settings", code="no_secret")
+
+
+def _why_unread(problems: list[OutsideError]) -> OutsideError:
+    """What to say where one of these secrets may be the wanted one: what may pass comes first."""
+    for problem in problems:
+        if isinstance(problem, TemporaryError):
+            return problem
+    first = problems[0]
+    # no NotFound: that would say that what was to be asked for in Atlas is gone
+    return PermanentError(first.message, call=first.call, code=first.code)
 
 
 def _reader(organization: str) -> Atlas:
@@ -281,8 +331,15 @@ def _caller(signed: Any, whose: str) -> str:  # noqa: ANN401 - boto3 ships no ty
 
 
 def _signed_by(body: bytes, signature: str) -> str | None:
-    signers = (_secrets().get(name) for name in read_settings().atlas_secrets)
-    return next((secret.organization for secret in signers if secret.has_signed(body, signature)), None)
+    problems = []
+    for _, secret in _each_secret():
+        if isinstance(secret, OutsideError):
+            problems.append(secret)
+        elif secret.has_signed(body, signature):
+            return secret.organization
+    if problems:
+        raise _why_unread(problems)
+    return None
 
 
 def _dead_letters() -> dict[str, int]:

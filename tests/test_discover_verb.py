@@ -414,6 +414,39 @@ def test_an_organization_that_does_not_answer_for_now_is_tried_again_and_not_tol
     assert world.told() == []
 
 
+def unread_secret(world, problem):
+    """The secret of another organization cannot be read."""
+    world.outside = replace(world.outside, unread_secrets=lambda: {"keyturn/other": problem})
+
+
+def test_a_secret_that_cannot_be_read_is_told_once_a_day_and_delays_no_organization(world):
+    unread_secret(world, PermanentError("the secret is not JSON", call="GetSecretValue", code="malformed"))
+    world.in_atlas.name = "renamed"
+
+    told = []
+    for _ in range(2):
+        for _ in range(3):  # as Lambda tries again
+            with pytest.raises(PermanentError, match="not JSON"):
+                discover_all(world.outside)
+        told.append(len(world.tracker.notices))
+        world.wait(DAY)
+
+    notice = world.tracker.notices[0]
+    assert (told, world.project.name) == ([1, 2], "renamed")
+    assert (notice.kind, notice.escalate) == (NoticeKind.ATLAS_UNREACHABLE, True)
+    assert "keyturn/other" in notice.text
+    assert "not JSON" in notice.text
+
+
+def test_a_secret_that_cannot_be_read_for_now_is_tried_again_and_not_told(world):
+    unread_secret(world, BUSY)
+
+    with pytest.raises(TemporaryError):
+        discover_all(world.outside)
+
+    assert world.told() == []
+
+
 def test_a_project_that_is_gone_is_told_once_and_stays_tracked(world):
     del world.atlas.world[PROJECT]
 

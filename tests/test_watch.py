@@ -159,6 +159,32 @@ def test_what_atlas_does_not_show_is_said_and_is_no_error(world):
     assert world.told() == []
 
 
+def test_a_secret_that_cannot_be_read_is_said_until_it_can_and_hides_no_other_account(world):
+    whole = world.outside
+    world.outside = replace(whole, unread_secrets=lambda: {"keyturn/other": FORBIDDEN})
+    world.atlas.expiries[ACCOUNTS["owner"]] = (START + 20 * DAY,)
+    world.look()
+    unknown = world.shown
+    world.outside = whole
+    world.wait(HOUR)
+    world.look()
+
+    (unverified,) = unknown["unverified"]
+    assert "keyturn/other" in unverified
+    assert len(unknown["expiring"]) == 1
+    assert world.shown["unverified"] == []
+
+
+def test_a_secret_that_cannot_be_read_for_now_is_asked_for_again_with_the_next_look(world):
+    world.outside = replace(world.outside, unread_secrets=lambda: {"keyturn/other": BUSY})
+    for _ in range(2):
+        world.look()
+        world.wait(HOUR)
+
+    assert len(world.atlas.calls) == 4
+    assert world.shown["unverified"] == []
+
+
 def test_what_atlas_does_not_say_for_now_is_asked_again(world):
     world.atlas.fail("secret_expiries", BUSY)
     world.look()

@@ -37,6 +37,7 @@ CALLS = {
     "atlas": {"secretsmanager:GetSecretValue"},
     "atlas_owner": {"secretsmanager:GetSecretValue"},
     "organizations": {"secretsmanager:GetSecretValue"},
+    "unread_secrets": {"secretsmanager:GetSecretValue"},
     "publish": {"sns:Publish AlertsTopic", "sns:Publish EscalationsTopic", "events:PutEvents"},
     "wake_rotation": {"sqs:SendMessage RotationsQueue"},
     "wake_sweep": {"sqs:SendMessage SweepsQueue"},

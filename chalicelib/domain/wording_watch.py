@@ -93,6 +93,25 @@ def organization_unreachable(organization: str, why: str, now: datetime) -> Noti
     )
 
 
+def secret_unread(secret: str, why: str, now: datetime) -> Notice:
+    """The secret of an organization cannot be read, so that none of its projects is seen; told once a day."""
+    return Notice(
+        notice_id=notice_id("secret unread", secret, day(now)),
+        kind=NoticeKind.ATLAS_UNREACHABLE,
+        subject=subject_line(f"Keyturn: the Atlas organization of secret {secret} cannot be looked at"),
+        text=(
+            f"The Atlas organization of the secret {secret} cannot be looked at, nor rotated: {why}\n"
+            "Until this is mended nobody sees there what changes, and rotations wait or fail. Reminders go on by what"
+            " is known; no key is called free, and none is taken away. Other organizations are not held up.\n"
+            "What to do: mend the secret in Secrets Manager, or take it out of the stack's parameter AtlasSecrets. The"
+            " next look, within a day, takes it up; this is told once a day until then."
+        ),
+        created_at=now,
+        escalate=True,
+        detail={"secret": secret},
+    )
+
+
 def projects_not_looked_at(organization: str, failed: tuple[tuple[AtlasProject, str], ...], now: datetime) -> Notice:
     """Projects of an organization that the daily look failed for, each with why; told once a day."""
     lines = "\n".join(f"- {found.name} ({found.project_id}): {why}" for found, why in failed[:MOST_LINES])

@@ -12,7 +12,12 @@ from chalicelib.domain.observed import AtlasProject
 from chalicelib.domain.records import Change, Notice, Policy, Project
 from chalicelib.domain.waiting import waits_too_long
 from chalicelib.domain.wording import drift
-from chalicelib.domain.wording_watch import organization_unreachable, projects_not_looked_at, rotation_waits
+from chalicelib.domain.wording_watch import (
+    organization_unreachable,
+    projects_not_looked_at,
+    rotation_waits,
+    secret_unread,
+)
 from chalicelib.usecases.acknowledging import follow_alerts
 from chalicelib.usecases.looking import discover_project
 from chalicelib.usecases.observe import all_of
@@ -30,6 +35,10 @@ def discover_all(outside: Outside) -> int:
     fleet = {project.project_id: project for project in all_of(outside.tracker.projects)}
     listings: dict[str, tuple[AtlasProject, ...]] = {}
     troubles: list[Exception] = []
+    for secret, problem in outside.unread_secrets().items():
+        _log.warning("the organization of the secret %s cannot be looked at: %s", secret, problem.message)
+        tell = partial(_tell_of_a_secret, outside, secret, problem)
+        troubles += (problem, *_failing(f"the secret {secret} could not be told of", tell))
     for organization in outside.organizations():
         try:
             listed = tuple(outside.atlas(organization).projects())
@@ -100,6 +109,13 @@ def _tell_of_an_organization(outside: Outside, organization: str, trouble: Excep
     if isinstance(trouble, TemporaryError):
         return
     _tell_once(outside, organization_unreachable(organization, _in_words(trouble), outside.now()))
+
+
+def _tell_of_a_secret(outside: Outside, secret: str, problem: OutsideError) -> None:
+    """Tell people of a secret that waiting does not mend."""
+    if isinstance(problem, TemporaryError):
+        return
+    _tell_once(outside, secret_unread(secret, problem.message, outside.now()))
 
 
 def _tell_once(outside: Outside, notice: Notice) -> None:

@@ -432,8 +432,11 @@ class Outside:
     Secrets Manager secret holds; it raises an OutsideError where that cannot be told. `at_once` makes calls that
     do not depend on each other, side by side where it can. `preview` has the checks of a rotation made that nobody
     has opened, by somebody who may look at Atlas and KMS. `signed_by(body, signature)` names the organization whose
-    webhook secret made the signature, None when none did. `dead_letters` counts the messages in each dead-letter
-    queue, by its name; `service_accounts(organization)` gives the client ids that Keyturn uses there, by their role.
+    webhook secret made the signature, None when none did; it raises an OutsideError where the secret that could have
+    made it cannot be read. `dead_letters` counts the messages in each dead-letter queue, by its name. `unread_secrets`
+    says of each organization's secret that cannot be read, by its name, why: `organizations` leaves it out, and who
+    goes through them asks for these first. `service_accounts(organization)` gives the client ids that Keyturn uses
+    there, by their role.
     """
 
     now: Callable[[], datetime]
@@ -449,4 +452,5 @@ class Outside:
     legacy_user: Callable[[str], LegacyUser] = _no_legacy_user
     signed_by: Callable[[bytes, str], str | None] = _nobody_signed
     dead_letters: Callable[[], dict[str, int]] = dict
+    unread_secrets: Callable[[], dict[str, OutsideError]] = dict
     service_accounts: Callable[[str], dict[str, str]] = _no_accounts

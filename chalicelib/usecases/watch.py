@@ -53,6 +53,12 @@ def _expiries(outside: Outside, seen: Watch, now: datetime) -> tuple[list[Expiry
     found: list[Expiry] = []
     unread: list[str] = []
     asked_at: datetime | None = now
+    for secret, problem in outside.unread_secrets().items():
+        _log.warning("the secret %s could not be read: %s", secret, problem.message)
+        if isinstance(problem, PermanentError):
+            unread.append(f"the Atlas organization of the secret {secret}, with all its projects ({problem.message})")
+        else:
+            asked_at = None
     for organization in outside.organizations():
         atlas = outside.atlas(organization)
         for role, client_id in outside.service_accounts(organization).items():
