@@ -60,6 +60,22 @@ def test_a_period_is_days_or_moments(ask):
     assert pack["period"] == {"from": "2020-01-01T00:00:00Z", "to": "2020-12-31T00:00:00Z"}
 
 
+@pytest.mark.parametrize(
+    ("query", "ends"),
+    [
+        ("?from=2027-03-01&to=2027-01-01", "`to` (2027-01-01T00:00:00Z)"),
+        ("?from=2027-03-01&to=2027-03-01", "`to` (2027-03-01T00:00:00Z)"),
+        ("?from=2027-03-01T00:00:00Z&to=2027-03-01T00:30:00%2B01:00", "`to` (2027-02-28T23:30:00Z)"),
+        ("?from=2999-01-01", "where a period without `to` ends"),
+    ],
+)
+def test_a_period_in_which_nothing_can_lie_gives_no_pack_that_looks_clean(ask, ask_all, query, ends):
+    for answer in (ask(query), ask(f"{query}&format=csv"), ask_all(query)):
+        assert answer.status == 400
+        assert "`from`" in answer.json()["detail"]
+        assert ends in answer.json()["detail"]
+
+
 @pytest.mark.parametrize("query", ["?format=pdf", "?from=yesterday", "?to=2027-13-01"])
 def test_what_is_not_understood_is_refused_with_its_name(ask, query):
     answer = ask(query)

@@ -18,6 +18,7 @@ from chalicelib.domain.chain import Row, Trail, faults_of, shape_of
 from chalicelib.domain.countdown import free_at
 from chalicelib.domain.counting import counted
 from chalicelib.domain.records import Deletion, Key, Project, Proof, Rotation
+from chalicelib.domain.refusals import No, Refusal
 from chalicelib.domain.reminders import due_at, period_days
 from chalicelib.domain.vocabulary import RotationState, Strategy
 
@@ -58,6 +59,14 @@ class Facts:
     begin: datetime | None
     end: datetime | None
     now: datetime
+
+
+def check_period(begin: datetime | None, end: datetime | None, now: datetime) -> None:
+    """Refuse a period in which nothing can lie: its pack would look complete and clean."""
+    if begin is not None and begin >= (end or now):
+        upto = f"`to` ({_time(end)})" if end is not None else f"now ({_time(now)}), where a period without `to` ends"
+        text = f"`from` ({_time(begin)}) must lie before {upto}; a date is its first moment in UTC"
+        raise Refusal(No.INVALID, text)
 
 
 def compile_pack(facts: Facts) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from chalicelib.domain.arn import KeyArn
-from chalicelib.domain.evidence_pack import Facts, compile_pack, summary_of
+from chalicelib.domain.evidence_pack import Facts, check_period, compile_pack, summary_of
 from chalicelib.domain.policies import FLEET
 from chalicelib.domain.records import Deletion, Key, Project, Proof, Rotation
 from chalicelib.usecases.locate import project_named
@@ -17,14 +17,16 @@ from chalicelib.usecases.ports import Outside
 def collect_evidence(
     outside: Outside, project_id: str, *, begin: datetime | None = None, end: datetime | None = None
 ) -> dict[str, Any]:
-    """The evidence pack of a project and period; raises Refusal for a project that nobody knows."""
+    """The evidence pack of a project and period; raises Refusal for a project that nobody knows, or an empty period."""
+    check_period(begin, end, outside.now())
     return _pack(outside, project_named(outside, project_id), begin, end)
 
 
 def summarize_fleet(
     outside: Outside, cursor: str | None, limit: int, *, begin: datetime | None = None, end: datetime | None = None
 ) -> dict[str, Any]:
-    """What the packs of the fleet come to, page by page."""
+    """What the packs of the fleet come to, page by page; raises Refusal for an empty period."""
+    check_period(begin, end, outside.now())
     page = outside.tracker.projects(cursor, limit)
     items = [summary_of(_pack(outside, project, begin, end)) for project in page.items]
     return {"items": items, "next": page.next}
