@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from chalicelib.domain.policies import ASSUMABLE
 from chalicelib.domain.vocabulary import GuardMode, Mode, Strategy
 
 Days = Annotated[int, Meta(ge=1, le=3650)]
@@ -14,7 +15,8 @@ RotatedByKms = Annotated[int, Meta(ge=90, le=2560)]
 Region = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
 Text = Annotated[str, Meta(max_length=1000)]
 Secret = Annotated[str, Meta(pattern=r"^keyturn/[A-Za-z0-9/_+=.@-]{1,500}$")]
-RoleArn = Annotated[str, Meta(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$", max_length=2048)]
+RoleArn = Annotated[str, Meta(max_length=2048, extra_json_schema={"pattern": ASSUMABLE})]
+"""The domain refuses another one, in words: a pattern here would answer with itself."""
 
 
 class RotationBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -55,7 +57,8 @@ class DefaultsBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         RotatedByKms | UnsetType, Meta(description="Every how many days KMS rotates, for `kms-automatic`.")
     ] = UNSET
     kms_role_arn: Annotated[
-        RoleArn | UnsetType | None, Meta(description="The role for keys in another account; null for our own.")
+        RoleArn | UnsetType | None,
+        Meta(description="The role for keys in another account, named keyturn-… and without a path; null for our own."),
     ] = UNSET
     recipients: Annotated[
         Annotated[list[Text], Meta(max_length=100)] | UnsetType, Meta(description="Whom messages name, for filters.")

@@ -332,6 +332,15 @@ def test_a_policy_that_kms_or_people_could_not_keep_is_refused_by_the_fields_nam
     assert project["policy"]["attestation_always"] is False
 
 
+@pytest.mark.parametrize("path", [f"/v1/projects/{PROJECT}/policy", "/v1/policy"])
+def test_a_role_that_the_functions_may_not_assume_is_refused_before_a_rotation_fails_over_it(door, path):
+    status, answer = door("PATCH", path, {"kms_role_arn": "arn:aws:iam::444455556666:role/keys"})
+
+    assert status == 400
+    assert "`kms_role_arn`" in answer["detail"]
+    assert "begins with keyturn-" in answer["detail"]
+
+
 def test_a_reminder_is_acknowledged_until_a_date(door):
     body = {"until": "2027-04-01T00:00:00Z", "comment": "after the release"}
     status, answer = door("POST", f"/v1/projects/{PROJECT}/acknowledgement", body)

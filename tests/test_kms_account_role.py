@@ -2,16 +2,20 @@
 
 import re
 import shlex
+from fnmatch import fnmatchcase
 from typing import Any
 
+import pytest
 from policy_files import POLICIES, ROOT, allowed, holders, statement
 
+from chalicelib.domain.policies import ASSUMABLE
 from package.rules import as_list, statements, too_wide
 from package.template import read
 
 ROLE = read(ROOT / "docs" / "kms-account-role.yaml")
 ROLE_PROPERTIES = ROLE["Resources"]["KeyturnKms"]["Properties"]
 ROLE_POLICY = ROLE_PROPERTIES["Policies"][0]["PolicyDocument"]
+PARAMETERS = read(ROOT / ".chalice" / "resources.yaml")["Parameters"]
 ABROAD = sorted(holders("sts:AssumeRole"))
 
 
@@ -70,6 +74,20 @@ def test_the_role_for_another_account_has_a_name_that_the_functions_may_assume()
     assert ROLE_PROPERTIES["RoleName"] == {"Ref": "RoleName"}
     assert re.fullmatch(parameter["AllowedPattern"], parameter["Default"])
     assert not re.fullmatch(parameter["AllowedPattern"], "administrator")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["keyturn-kms", "keyturn-of+us", "keyturn-" + "a" * 56, "keys", "team/keyturn-kms", "keyturn-team/kms", "keyturn-"],
+)
+def test_a_policy_takes_the_roles_that_the_stack_can_be_told_to_assume_and_no_others(name):
+    arn = f"arn:aws:iam::444455556666:role/{name}"
+    stack = PARAMETERS["KmsAccountRoles"]["AllowedPattern"]
+
+    taken = re.fullmatch(ASSUMABLE, arn) is not None
+
+    assert taken == (re.fullmatch(stack, arn) is not None)
+    assert not taken or fnmatchcase(arn, "arn:aws:iam::*:role/keyturn-*")
 
 
 def test_the_printed_way_to_deploy_the_role_fits_it():

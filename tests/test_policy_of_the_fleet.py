@@ -50,6 +50,41 @@ def test_a_project_changed_after_the_fleet_takes_up_both_at_once():
     assert (changed.policy.quarantine_days, changed.policy_own) == (20, ("rotation_period_days",))
 
 
+@pytest.mark.parametrize(
+    "role",
+    [
+        "arn:aws:iam::444455556666:role/keys",
+        "arn:aws:iam::444455556666:role/team/keyturn-kms",
+        "arn:aws:iam::444455556666:role/keyturn-team/kms",
+        "arn:aws:iam::444455556666:role/keyturn-kms\n",
+        "arn:aws:iam::444455556666:user/keyturn-kms",
+        "keyturn-kms",
+        "",
+    ],
+)
+def test_a_role_that_no_function_may_assume_is_refused_with_the_rule(role):
+    world = a_world()
+    wish = {"kms_role_arn": role}
+
+    for change in (
+        lambda: change_policy(world.outside, PROJECT, wish, who=ANNA),
+        lambda: change_defaults(world.outside, wish, who=ANNA),
+    ):
+        with pytest.raises(Refusal, match=r"`kms_role_arn` .* name begins with keyturn-") as refused:
+            change()
+        assert refused.value.no is No.INVALID
+    assert (world.project.policy.kms_role_arn, world.tracker.fleet().policy.kms_role_arn) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "role", ["arn:aws:iam::444455556666:role/keyturn-kms", "arn:aws-cn:iam::444455556666:role/keyturn-of+us", None]
+)
+def test_a_role_that_the_functions_may_assume_is_taken(role):
+    world = a_world()
+
+    assert change_policy(world.outside, PROJECT, {"kms_role_arn": role}, who=ANNA).policy.kms_role_arn == role
+
+
 def test_a_wish_can_be_given_back():
     world = a_world()
     change_defaults(world.outside, {"ladder": (-3, 0)}, who=ANNA)

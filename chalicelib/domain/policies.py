@@ -1,10 +1,12 @@
 """Whose wish holds: the project's own where it has one, else the fleet's default."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from datetime import datetime
 
 from chalicelib.domain.records import Policy, Project
+from chalicelib.domain.refusals import No, Refusal
 from chalicelib.domain.reminders import follow_policy
 
 FLEET = "fleet"
@@ -14,6 +16,21 @@ NO_WISHES = Policy()
 """What holds where nobody has wished anything."""
 
 FIELDS = tuple(field.name for field in fields(Policy))
+
+
+ASSUMABLE = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/keyturn-[A-Za-z0-9+=,.@_-]{1,56}$"
+"""The roles that the functions may assume, as .chalice/policies and the stack's KmsAccountRoles have it."""
+
+
+def check_wishes(changed: Mapping[str, object]) -> None:
+    """Refuse a wish that could never come true, before it stops the next rotation."""
+    role = changed.get("kms_role_arn")
+    if role is not None and re.fullmatch(ASSUMABLE, str(role)) is None:
+        text = (
+            "`kms_role_arn` must be the ARN of a role whose name begins with keyturn- and that has no path, such as"
+            " arn:aws:iam::444455556666:role/keyturn-kms: Keyturn may assume no other"
+        )
+        raise Refusal(No.INVALID, text)
 
 
 def steer(

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
-from chalicelib.domain.policies import FIELDS, FLEET, steer
+from chalicelib.domain.policies import FIELDS, FLEET, check_wishes, steer
 from chalicelib.domain.records import AuditEntry, Change, Fleet, Policy, Project
 from chalicelib.domain.refusals import No, Refusal
 from chalicelib.domain.reminders import wind
@@ -24,9 +24,11 @@ def change_policy(
 ) -> Project:
     """Change the named fields of a project's policy, leave the `inherited` ones to the fleet, and set its ladder anew.
 
-    `if_version` names the versions that may be changed. Raises Refusal for a project that has another by now, and for
-    a field that is both changed and inherited; one written in between is the tracker's Conflict.
+    `if_version` names the versions that may be changed. Raises Refusal for a project that has another by now, for a
+    field that is both changed and inherited, and for a wish that could never come true; one written in between is the
+    tracker's Conflict.
     """
+    check_wishes(changed)
     project = project_named(outside, project_id)
     _only(project.version, if_version, "the project")
     both = sorted(changed.keys() & set(inherited))
@@ -50,6 +52,7 @@ def change_defaults(
     outside: Outside, changed: dict[str, object], *, who: str, if_version: Collection[str] | None = None
 ) -> Fleet:
     """Change what holds for every project that wishes nothing else; each takes it up at its next daily look."""
+    check_wishes(changed)
     fleet = outside.tracker.fleet()
     _only(fleet.version, if_version, "the fleet's policy")
     now = outside.now()

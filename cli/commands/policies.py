@@ -33,7 +33,8 @@ def policy(  # noqa: PLR0913 - each parameter is an option
         int | None, typer.Option(metavar="DAYS", help="How often KMS rotates, with kms-automatic.")
     ] = None,
     kms_role_arn: Annotated[
-        str | None, typer.Option(metavar="ARN", help="The role for keys of another account, or `none`.")
+        str | None,
+        typer.Option(metavar="ARN", help="The role for keys of another account, named keyturn-…, or `none`."),
     ] = None,
     recipient: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Who is told; once for each, or `none`.")
