@@ -49,7 +49,10 @@ class DefaultsBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     ] = UNSET
     ladder: Annotated[
         Annotated[list[Rung], Meta(min_length=1, max_length=50)] | UnsetType,
-        Meta(description="On which days people are reminded, relative to the due day; negative is before."),
+        Meta(
+            description="On which days people are reminded, relative to the due day, each once; negative is before."
+            " After the last one a reminder follows every week."
+        ),
     ] = UNSET
     mode: Annotated[Mode | UnsetType, Meta(description="Remind people, or rotate by itself on the due day.")] = UNSET
     strategy: Strategy | UnsetType = UNSET

@@ -273,6 +273,14 @@ def test_only_what_is_named_of_a_policy_is_changed(desk, words, body):
     assert desk.api.asked[-1].body == body
 
 
+def test_a_ladder_without_a_day_is_called_wrongly_and_nothing_is_asked(desk):
+    told = desk.keyturn("policy", PROJECT, "--ladder", "")
+
+    assert told.exit_code == 2
+    assert "is no ladder: give days with commas" in told.stderr
+    assert not desk.api.asked
+
+
 def test_what_a_project_wishes_by_itself_is_told_from_what_it_inherits(desk):
     desk.api.on(f"GET /v1/projects/{PROJECT}", project(policy=Policy(ladder=(0,)), policy_own=("ladder",)))
 

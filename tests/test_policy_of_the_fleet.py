@@ -85,6 +85,73 @@ def test_a_role_that_the_functions_may_assume_is_taken(role):
     assert change_policy(world.outside, PROJECT, {"kms_role_arn": role}, who=ANNA).policy.kms_role_arn == role
 
 
+@pytest.mark.parametrize(
+    ("changed", "inherited"),
+    [({}, ()), ({"quarantine_days": 20}, ()), ({}, ("ladder",)), ({"quarantine_days": 20}, ("ladder", "mode"))],
+)
+def test_a_project_whose_policy_stays_as_it_is_is_not_written(changed, inherited):
+    world = a_world()
+    change_policy(world.outside, PROJECT, {"quarantine_days": 20}, who=ANNA)
+    change_defaults(world.outside, {"digest": True}, who=ANNA)
+    before, written = world.project, len(world.tracker.commits)
+
+    answer = change_policy(world.outside, PROJECT, changed, who=ANNA, inherited=inherited)
+
+    assert (answer, world.project, len(world.tracker.commits)) == (before, before, written)
+
+
+@pytest.mark.parametrize("changed", [{}, {"quarantine_days": 7}, {"ladder": NO_WISHES.ladder, "mode": Mode.REMIND}])
+def test_a_policy_of_the_fleet_that_stays_as_it_is_is_not_written(changed):
+    world = a_world()
+    written = len(world.tracker.commits)
+
+    fleet = change_defaults(world.outside, changed, who=ANNA)
+
+    assert (fleet, len(world.tracker.commits)) == (world.tracker.fleet(), written)
+    assert fleet.version == 0
+
+
+def test_a_wish_for_what_the_fleet_has_too_is_a_wish_of_its_own():
+    world = a_world()
+
+    pinned = change_policy(world.outside, PROJECT, {"quarantine_days": 7}, who=ANNA)
+    given_back = change_policy(world.outside, PROJECT, {}, who=ANNA, inherited=("quarantine_days",))
+
+    assert (pinned.policy_own, given_back.policy_own) == (("quarantine_days",), ())
+    assert [(entry.after, entry.why) for entry in world.tracker.audit] == [
+        ("quarantine: 7 days, as before", ""),
+        ("quarantine: 7 days, as before", "left to the fleet: quarantine"),
+    ]
+
+
+def test_a_stale_version_is_refused_also_where_nothing_would_change():
+    world = a_world()
+
+    with pytest.raises(Refusal) as refused:
+        change_policy(world.outside, PROJECT, {}, who=ANNA, if_version=("99",))
+
+    assert refused.value.no is No.STALE
+
+
+def test_a_ladder_names_each_day_once():
+    world = a_world()
+
+    steered = change_policy(world.outside, PROJECT, {"ladder": (-7, 1, 1, -7, 0)}, who=ANNA)
+    fleet = change_defaults(world.outside, {"ladder": (1, 1)}, who=ANNA)
+
+    assert (steered.policy.ladder, fleet.policy.ladder) == ((-7, 1, 0), (1,))
+    assert world.tracker.audit[-1].after.endswith("to 1 day after")
+
+
+def test_a_ladder_needs_a_day():
+    world = a_world()
+
+    with pytest.raises(Refusal, match="`ladder` needs at least one day") as refused:
+        change_policy(world.outside, PROJECT, {"ladder": ()}, who=ANNA)
+
+    assert refused.value.no is No.INVALID
+
+
 def test_a_wish_can_be_given_back():
     world = a_world()
     change_defaults(world.outside, {"ladder": (-3, 0)}, who=ANNA)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from datetime import datetime
+from typing import Any
 
 from chalicelib.domain.records import Policy, Project
 from chalicelib.domain.refusals import No, Refusal
@@ -22,8 +23,14 @@ ASSUMABLE = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/keyturn-[A-Za-z0-9+=,.@_-]{1,5
 """The roles that the functions may assume, as .chalice/policies and the stack's KmsAccountRoles have it."""
 
 
-def check_wishes(changed: Mapping[str, object]) -> None:
-    """Refuse a wish that could never come true, before it stops the next rotation."""
+def read_wishes(changed: Mapping[str, Any]) -> dict[str, Any]:
+    """The wishes as they will hold, each day of a ladder once; raises Refusal for one that could never come true."""
+    wishes = dict(changed)
+    if "ladder" in wishes:
+        wishes["ladder"] = tuple(dict.fromkeys(wishes["ladder"]))
+        if not wishes["ladder"]:
+            text = "`ladder` needs at least one day, such as 0: after its last one a reminder follows every week"
+            raise Refusal(No.INVALID, text)
     role = changed.get("kms_role_arn")
     if role is not None and re.fullmatch(ASSUMABLE, str(role)) is None:
         text = (
@@ -31,6 +38,13 @@ def check_wishes(changed: Mapping[str, object]) -> None:
             " arn:aws:iam::444455556666:role/keyturn-kms: Keyturn may assume no other"
         )
         raise Refusal(No.INVALID, text)
+    return wishes
+
+
+def same_wishes(before: Project, after: Project, named: Iterable[str]) -> bool:
+    """Whether nothing comes of what was asked: the named fields have the same values, and are whose they were."""
+    same_values = all(getattr(before.policy, name) == getattr(after.policy, name) for name in named)
+    return same_values and before.policy_own == after.policy_own
 
 
 def steer(

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
-from chalicelib.domain.policies import FIELDS, FLEET, check_wishes, steer
+from chalicelib.domain.policies import FIELDS, FLEET, read_wishes, same_wishes, steer
 from chalicelib.domain.records import AuditEntry, Change, Fleet, Policy, Project
 from chalicelib.domain.refusals import No, Refusal
 from chalicelib.domain.reminders import wind
@@ -24,24 +24,28 @@ def change_policy(
 ) -> Project:
     """Change the named fields of a project's policy, leave the `inherited` ones to the fleet, and set its ladder anew.
 
+    Where nothing comes of it, nothing is written.
+
     `if_version` names the versions that may be changed. Raises Refusal for a project that has another by now, for a
     field that is both changed and inherited, and for a wish that could never come true; one written in between is the
     tracker's Conflict.
     """
-    check_wishes(changed)
+    wishes = read_wishes(changed)
     project = project_named(outside, project_id)
     _only(project.version, if_version, "the project")
-    both = sorted(changed.keys() & set(inherited))
+    both = sorted(wishes.keys() & set(inherited))
     if both:
         raise Refusal(No.INVALID, f"{', '.join(both)} cannot be set and left to the fleet at once")
     now = outside.now()
-    steered = steer(project, outside.tracker.fleet().policy, changed, inherited, now)
+    steered = steer(project, outside.tracker.fleet().policy, wishes, inherited, now)
+    if same_wishes(project, steered, (*wishes, *inherited)):
+        return project
     entry = AuditEntry(
         at=now,
         who=who,
         what="policy changed",
         subject=project_id,
-        after=_told(project.policy, steered.policy, changed, inherited),
+        after=_told(project.policy, steered.policy, wishes, inherited),
         why=f"left to the fleet: {wishes_named(inherited)}" if inherited else "",
     )
     outside.tracker.commit(Change(records=(steered,), audit=(entry,)))
@@ -52,18 +56,20 @@ def change_defaults(
     outside: Outside, changed: dict[str, object], *, who: str, if_version: Collection[str] | None = None
 ) -> Fleet:
     """Change what holds for every project that wishes nothing else; each takes it up at its next daily look."""
-    check_wishes(changed)
+    wishes = read_wishes(changed)
     fleet = outside.tracker.fleet()
     _only(fleet.version, if_version, "the fleet's policy")
     now = outside.now()
-    policy: Policy = replace(fleet.policy, **changed)  # type: ignore[arg-type]  # the door has checked each field
+    policy: Policy = replace(fleet.policy, **wishes)
+    if policy == fleet.policy:
+        return fleet
     steered = replace(fleet, policy=policy)
     entry = AuditEntry(
         at=now,
         who=who,
         what="policy changed",
         subject=FLEET,
-        after=_told(fleet.policy, policy, changed),
+        after=_told(fleet.policy, policy, wishes),
     )
     outside.tracker.commit(Change(records=(steered,), audit=(entry,)))
     return replace(steered, version=steered.version + 1)

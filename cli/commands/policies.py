@@ -70,7 +70,7 @@ def policy(  # noqa: PLR0913 - each parameter is an option
     """Show a policy, a project's or the fleet's, or change what is given."""
     wishes: dict[str, Any] = {
         "rotation_period_days": _none_or_days(period_days),
-        "ladder": ladder_from(ladder) if ladder else None,
+        "ladder": ladder_from(ladder) if ladder is not None else None,
         "mode": mode,
         "strategy": strategy,
         "automatic_period_days": automatic_period_days,
