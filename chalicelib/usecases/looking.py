@@ -1,7 +1,7 @@
 """Looks at one project, for the daily discovery and for what Atlas tells in between: records what changed."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain
@@ -10,15 +10,16 @@ from typing import TypeVar
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.coverage import judge_coverage
 from chalicelib.domain.discovery import Seen, changes, locate, meet, named_by_backups, wants_backups_read
+from chalicelib.domain.key_life import be_named_by_backups
 from chalicelib.domain.key_policy import UnreadablePolicy, missing_permissions
 from chalicelib.domain.observed import AtlasProject, KeyDescription, KeyRotations, ProjectEvent
 from chalicelib.domain.records import Change, Key, Policy, Project
 from chalicelib.domain.rumours import EVENTS, asleep, concerning, listen_since, wake
+from chalicelib.domain.vocabulary import KeyState
 from chalicelib.domain.wording import atlas_unreachable, drift
 from chalicelib.domain.wording_watch import encryption_enabled
 from chalicelib.usecases.locate import keys_for, keys_holding
-from chalicelib.usecases.observe import live_clusters, principal_of
-from chalicelib.usecases.past_keys import keys_in_backups, link_past_keys
+from chalicelib.usecases.observe import keys_in_backups, live_clusters, principal_of
 from chalicelib.usecases.ports import Conflict, Outside, OutsideError
 
 _log = logging.getLogger(__name__)
@@ -152,7 +153,7 @@ def _record(
     old_key = kept.get(known.key) if known is not None and known.key is not None else None
     new_key = (kept.get(seen.key) or outside.tracker.key(seen.key)) if seen.key is not None else None
     news = changes(known, seen, old_key=old_key, new_key=new_key, now=now, defaults=defaults)
-    project, past = link_past_keys(outside, news.project, (*keys, *news.keys), now)
+    project, past = _link_past_keys(outside, news.project, (*keys, *news.keys), now)
     if project == known and not news.keys and not past:
         return known
     notices = tuple(drift(project, code, text, now) for code, text in news.drift)
@@ -161,6 +162,22 @@ def _record(
     audit = (*news.audit, *(named_by_backups(project, key, now) for key in past))
     outside.tracker.commit(Change(records=(project, *news.keys, *past), notices=notices, audit=audit))
     return project
+
+
+def _link_past_keys(
+    outside: Outside, project: Project, own: Iterable[Key], now: datetime
+) -> tuple[Project, tuple[Key, ...]]:
+    """The known keys that only the project's backups say it used, judged anew with it, and what it still waits for.
+
+    A key may become known after the project, so that what is not known yet is asked for again at each look.
+    """
+    foreign = set(project.named_in_backups) - {key.arn.key_id for key in own}
+    known = tuple(key for key_id in sorted(foreign) for key in outside.tracker.keys_named(key_id))
+    linked = tuple(
+        be_named_by_backups(key, project.project_id, now) for key in known if key.state is not KeyState.DELETED
+    )
+    waiting = foreign - {key.arn.key_id for key in known}
+    return replace(project, named_in_backups=tuple(sorted(waiting))), linked
 
 
 def _unreadable(outside: Outside, known: Project | None, text: str, now: datetime) -> Project | None:
