@@ -166,7 +166,7 @@ def _days_ahead() -> int:
     takes=AcknowledgementBody,
 )
 def post_acknowledgement(project_id: str, body: AcknowledgementBody) -> Response:
-    """Be quiet about a project until a date."""
+    """Be quiet about a project until a date; what its policy rotates by itself waits as long."""
     from chalicelib.usecases.steer import acknowledge
 
     until = in_utc("until", body.until)

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.domain.policies import ASSUMABLE
+from chalicelib.domain.reminders import LONGEST_QUIET_DAYS
 from chalicelib.domain.vocabulary import GuardMode, Mode, Strategy
 
 Days = Annotated[int, Meta(ge=1, le=3650)]
@@ -116,7 +117,13 @@ class PolicyBody(DefaultsBody, forbid_unknown_fields=True, kw_only=True):
 class AcknowledgementBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """`POST …/acknowledgement`."""
 
-    until: Annotated[datetime, Meta(tz=True)]
+    until: Annotated[
+        datetime,
+        Meta(
+            tz=True,
+            description=f"At most {LONGEST_QUIET_DAYS} days ahead; under the mode `rotate` the rotation waits as long.",
+        ),
+    ]
     comment: Text = ""
 
 

@@ -80,7 +80,13 @@ class Project(TypedDict):
     covered: list[str]
     not_covered: list[NotCovered]
     drift: Annotated[list[str], Meta(description="What was changed from outside.")]
-    quiet_until: Annotated[Time | None, Meta(description="Until when people asked for silence, here or in Atlas.")]
+    quiet_until: Annotated[
+        Time | None,
+        Meta(
+            description="Until when people asked for silence, here or in Atlas; a rotation that the policy makes waits"
+            " as long."
+        ),
+    ]
     acknowledged_by: Annotated[str | None, Meta(description="Who did; `atlas: …` for an alert acknowledged there.")]
     atlas_threshold_days: Annotated[
         int | None, Meta(description="After how many days Atlas' own alert comes; null where there is none.")

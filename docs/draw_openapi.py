@@ -115,7 +115,7 @@ EXAMPLES: dict[str, Shape] = {
         "as the fleet": {"inherit": ["ladder", "rotation_period_days"]},
     },
     "patch_defaults": {"a message a day": {"digest": True, "digest_hour": 6}},
-    "post_acknowledgement": {"a month": {"until": "2030-04-01T00:00:00Z", "comment": "after the release"}},
+    "post_acknowledgement": {"a month": {"until": "2027-02-01T00:00:00Z", "comment": "after the release"}},
     "post_rotation": {
         "checks alone": {"dry_run": True},
         "now": {"strategy": "new-cmk", "reason": "a quarter has passed"},

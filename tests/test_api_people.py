@@ -1,6 +1,7 @@
 """Viewers, operators and approvers at the real door of a sandbox world; and who was first to change a policy."""
 
 import logging
+from datetime import timedelta, timezone
 
 import pytest
 from api_contract import Contract, filled
@@ -25,12 +26,12 @@ def house():
         runner, api = set_up.install()
         runner.run_until(set_up.world.clock.now())
         ada, grace = (operator.arn for operator in set_up.world.operators)
-        yield House(api=api, project_id=project_id, ada=ada, grace=grace)
+        yield House(api=api, project_id=project_id, ada=ada, grace=grace, clock=set_up.world.clock)
 
 
 class House:
-    def __init__(self, *, api, project_id, ada, grace):
-        self.api, self.project_id, self.ada, self.grace = api, project_id, ada, grace
+    def __init__(self, *, api, project_id, ada, grace, clock):
+        self.api, self.project_id, self.ada, self.grace, self.clock = api, project_id, ada, grace, clock
 
     def patch(self, policy, **headers):
         named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -165,9 +166,12 @@ def test_a_date_at_the_end_of_the_calendar_is_refused_by_its_name(house, until):
 def test_a_date_is_shown_in_utc_wherever_it_was_written(house):
     target = f"/v1/projects/{house.project_id}/acknowledgement"
 
-    answer = house.api.ask("POST", target, {"until": "2030-01-01T01:00:00+02:00"}, caller=house.ada)
+    until = (house.clock.now() + timedelta(days=30)).replace(microsecond=0)
+    there = until.astimezone(timezone(timedelta(hours=2)))
 
-    assert answer.json()["quiet_until"] == "2029-12-31T23:00:00Z"
+    answer = house.api.ask("POST", target, {"until": there.isoformat()}, caller=house.ada)
+
+    assert answer.json()["quiet_until"] == f"{until:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def test_a_period_is_shown_in_utc_wherever_it_was_written(house):

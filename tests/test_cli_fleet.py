@@ -8,6 +8,7 @@ import pytest
 from fake_api import NEW, NOW, OLD, PROJECT, in_days, key, open_api, page, project
 
 from chalicelib.domain.records import Policy, Uncovered
+from chalicelib.domain.vocabulary import Mode
 from cli.standing import Standing, standing, worst_first
 from cli.words import distance
 
@@ -133,6 +134,24 @@ def test_an_acknowledgement_is_quiet_until_a_moment_in_any_of_three_writings(des
 
     assert desk.api.asked[-1].body == {"until": sent, "comment": "after the release"}
     assert "2027-03-15" in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("mode", "days", "told"),
+    [
+        (Mode.ROTATE, 14, "2027-03-15; the rotation that the policy makes waits until then"),
+        (Mode.ROTATE, -1, "2027-02-28"),
+        (Mode.REMIND, 14, "2027-03-15"),
+    ],
+)
+def test_who_asks_for_silence_is_told_that_a_rotation_by_policy_waits_too(desk, mode, days, told):
+    answer = project(quiet_until=in_days(days), policy=Policy(mode=mode))
+    desk.api.on(f"POST /v1/projects/{PROJECT}/acknowledgement", answer)
+
+    shown = desk.keyturn("ack", PROJECT, "--until", "14d").stdout
+
+    assert told in shown
+    assert ("waits until then" in shown) == ("waits" in told)
 
 
 def test_days_of_silence_are_counted_from_the_apis_today(desk):

@@ -132,6 +132,20 @@ def test_an_acknowledged_project_is_quiet_until_the_day_named():
     assert spoken == [1]
 
 
+def test_a_rotation_that_the_policy_makes_waits_for_the_end_of_an_acknowledgement_and_no_longer():
+    world = a_world(policy=Policy(mode=Mode.ROTATE))
+    world.now = DUE
+    acknowledge(world.outside, PROJECT, until=DUE + 3 * DAY, comment="on holiday", who=ANNA)
+
+    remind_all(world.outside)
+    quiet = world.project.open_rotation
+    world.wait(3 * DAY)
+    remind_all(world.outside)
+
+    assert quiet is None
+    assert world.project.open_rotation is not None
+
+
 def test_a_longer_period_is_reminded_of_anew_from_its_first_rung():
     world = a_world()
     world.now = DUE

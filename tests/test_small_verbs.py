@@ -411,6 +411,15 @@ def test_an_acknowledgement_must_reach_into_the_future(world, until):
     assert (no.no, world.project.quiet_until) == (No.INVALID, None)
 
 
+def test_silence_reaches_ninety_days_ahead_at_the_most(world):
+    acknowledge(world.outside, PROJECT, until=START + 90 * DAY, comment="", who=ANNA)
+
+    no = refused(acknowledge, world.outside, PROJECT, until=START + 90 * DAY + SECOND, comment="", who=ANNA)
+
+    assert (no.no, world.project.quiet_until) == (No.INVALID, START + 90 * DAY)
+    assert "`until` may lie 90 days ahead at the most" in no.text
+
+
 # showing
 
 

@@ -10,10 +10,15 @@ from datetime import UTC, datetime, timedelta
 from itertools import count, takewhile
 
 from chalicelib.domain.records import Policy, Project
+from chalicelib.domain.refusals import No, Refusal
 from chalicelib.domain.vocabulary import Mode
 
 DEFAULT_PERIOD_DAYS = 90
 """The threshold of Atlas' own alert for new projects."""
+
+LONGEST_QUIET_DAYS = 90
+"""How far ahead silence may be asked for: it puts off what a policy rotates by itself too, so it ends within one period
+of Atlas' own alert; whoever needs longer means another rotation period."""
 
 WEEK = 7
 _DAY = timedelta(days=1)
@@ -44,6 +49,18 @@ def _ladder(project: Project) -> tuple[int, ...]:
     if project.policy.mode is Mode.ROTATE:
         rungs.add(0)
     return tuple(sorted(rungs)) or (0,)
+
+
+def check_quiet(until: datetime, now: datetime) -> None:
+    """Refuse silence that is over already, or so long that a rotation would be forgotten."""
+    if until <= now:
+        raise Refusal(No.INVALID, "`until` must lie in the future")
+    if until > now + LONGEST_QUIET_DAYS * _DAY:
+        text = (
+            f"`until` may lie {LONGEST_QUIET_DAYS} days ahead at the most: acknowledge again then, or set a longer"
+            " rotation period"
+        )
+        raise Refusal(No.INVALID, text)
 
 
 def rungs_passed(project: Project, now: datetime) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from chalicelib.domain.policies import FIELDS, FLEET, read_wishes, same_wishes, steer
 from chalicelib.domain.records import AuditEntry, Change, Fleet, Policy, Project
 from chalicelib.domain.refusals import No, Refusal
-from chalicelib.domain.reminders import wind
+from chalicelib.domain.reminders import check_quiet, wind
 from chalicelib.domain.wording_policy import change_told, wishes_named
 from chalicelib.usecases.locate import project_named
 from chalicelib.usecases.ports import Outside
@@ -86,11 +86,10 @@ def _told(before: Policy, after: Policy, *names: Collection[str]) -> str:
 
 
 def acknowledge(outside: Outside, project_id: str, *, until: datetime, comment: str, who: str) -> Project:
-    """Be quiet about a project until a date."""
+    """Be quiet about a project until a date; what its policy rotates by itself waits as long."""
     project = project_named(outside, project_id)
     now = outside.now()
-    if until <= now:
-        raise Refusal(No.INVALID, "`until` must lie in the future")
+    check_quiet(until, now)
     quiet = wind(replace(project, quiet_until=until, acknowledged_by=who), now)
     entry = AuditEntry(
         at=now, who=who, what="reminder acknowledged", subject=project_id, why=comment, after=until.isoformat()

@@ -43,10 +43,15 @@ def acknowledge(
     desk: Desk,
     project_id: ProjectId,
     *,
-    until: Annotated[str, typer.Option(metavar="WHEN", help="A date, a time, or so many days from now, as 14d.")],
+    until: Annotated[
+        str, typer.Option(metavar="WHEN", help="A date, a time, or days from now, as 14d; at most 90 days ahead.")
+    ],
     comment: Annotated[str, typer.Option(metavar="TEXT", help="Why, for those who come after you.")] = "",
 ) -> None:
-    """Be quiet about a project until a day."""
+    """Be quiet about a project until a day.
+
+    Where its policy rotates by itself (`--mode rotate`), the rotation waits until that day too.
+    """
     if counts_from_now(until):
         desk.client.knock()  # which tells the time by the API's clock
     body = {"until": moment_from(until, desk.now), "comment": comment}

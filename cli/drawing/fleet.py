@@ -8,7 +8,7 @@ from rich.text import Text
 from cli.pictures import BAD, BUSY, GOOD, QUIET, WARN, Picture, pairs, points, said, stack, table
 from cli.shapes import Shape
 from cli.standing import Standing, drift_text, standing, to_know
-from cli.words import count, day, distance, dollars, listed, named, when
+from cli.words import count, day, distance, dollars, listed, moment, named, when
 
 _MOST_ENDANGERED = 5
 _COLOURS = {
@@ -88,7 +88,7 @@ def draw_project(project: Shape, now: datetime) -> Picture:
             ("due", when(project["due_at"], now)),
             ("open rotation", project["open_rotation"]),
             ("not covered", project["not_covered_because"]),
-            ("quiet until", day(project["quiet_until"]) if project["quiet_until"] else None),
+            ("quiet until", _quiet(project, now)),
             ("acknowledged by", project.get("acknowledged_by") if project["quiet_until"] else None),
             (
                 "Atlas' alert",
@@ -107,6 +107,15 @@ def draw_project(project: Shape, now: datetime) -> Picture:
         *_list("Drift:", [drift_text(code) for code in project["drift"]]),
         *_list("Not covered:", [f"{one['name']}: {one['reason']}" for one in project["not_covered"]]),
     )
+
+
+def _quiet(project: Shape, now: datetime) -> str | None:
+    """Until when nobody is reminded, and that what is rotated by policy waits as long."""
+    until = project["quiet_until"]
+    if not until:
+        return None
+    waits = project["policy"]["mode"] == "rotate" and moment(until) > now
+    return f"{day(until)}; the rotation that the policy makes waits until then" if waits else day(until)
 
 
 def _list(title: str, texts: list[str]) -> tuple[Picture, ...]:

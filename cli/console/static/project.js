@@ -160,9 +160,10 @@ function acknowledge(one) {
   const today = now();
   const in14 = new Date(today.getTime() + 14 * 86400000).toISOString();
   const tomorrow = new Date(today.getTime() + 86400000).toISOString();
+  const rotates = one.policy.mode === "rotate" ? ", and Keyturn does not rotate it by itself before it either" : "";
   return confirm({
     title: `Acknowledge ${one.name}`,
-    says: h("p", null, `No reminder is sent about this project before that day. It stays due ${when(one.due_at, today)}; nothing else changes.`),
+    says: h("p", null, `No reminder is sent about this project before that day${rotates}. It stays due ${when(one.due_at, today)}; nothing else changes.`),
     fields: [date("until", "Quiet until", { value: day(in14), min: day(tomorrow) }), line("comment", "Comment", { hint: "For those who come after you." })],
     word: "Acknowledge",
     done: "Acknowledged",
