@@ -28,7 +28,7 @@ _MENDS = {
     "key_invalid": "look at the key's state and policy in KMS, and at the role that Atlas assumes",
     "grant_removed": "give Atlas' role kms:Encrypt, kms:Decrypt and kms:DescribeKey in the key's policy",
     "backups_unread": "give the reader's service account Project Backup Manager in the project",
-    "key_not_enabled": "enable the key in KMS at once",
+    "key_not_enabled": "in KMS, cancel the key's deletion if one is scheduled, then enable the key at once",
     "project_gone": "its keys stay tracked; look for where the project went",
     "access_key_old": "change the access key and rotate with `--credentials-secret`, or go over to a role",
     "atlas_alert_late": "`keyturn threshold PROJECT` sets Atlas' alert to the project's period",

@@ -264,6 +264,20 @@ def test_a_deletion_says_what_comes_next(desk, wishes, told):
 
 
 @pytest.mark.parametrize(
+    ("state", "wishes"),
+    [
+        (DeletionState.CALLED_OFF, {}),
+        (DeletionState.RESCUED, {}),
+        (DeletionState.SCHEDULED, {"called_off_by": "arn:aws:iam::1:user/ada"}),
+    ],
+)
+def test_a_deletion_that_does_not_come_about_names_no_day_of_it(desk, state, wishes):
+    desk.api.on("GET /v1/deletions/d1", deletion(state=state, deletion_date=in_days(30), **wishes))
+
+    assert "2027-03-31" not in desk.keyturn("deletion", "d1").stdout
+
+
+@pytest.mark.parametrize(
     ("share", "encoding", "drawn"),
     [
         (0.0, "utf-8", ""),

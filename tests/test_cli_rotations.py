@@ -160,6 +160,12 @@ def test_a_rotation_is_cancelled_before_the_swap(desk):
     assert "It is cancelled at its next step" in told.stdout
 
 
+def test_who_asked_for_another_end_is_named(desk):
+    desk.api.on(f"GET {ONE}", rotation(State.DEPLOYED, rollback_requested_by="ada"))
+
+    assert "ada asked to roll it back." in desk.keyturn("rotation", PROJECT, "r1").stdout
+
+
 def test_rotations_are_listed(desk):
     desk.api.on(
         f"GET {ROTATIONS}", page(rotation(State.DEPLOYED, ended_at=NOW), rotation(State.FAILED, emergency=True))

@@ -3,6 +3,8 @@ import re
 import sys
 from pathlib import Path
 
+from package.template import read
+
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -49,3 +51,13 @@ def test_the_readme_names_only_make_targets_that_exist():
 
     assert named
     assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in named)
+
+
+def test_the_readme_counts_what_is_deployed_right():
+    functions = json.loads((ROOT / ".chalice" / "config.json").read_text())["stages"]["live"]["lambda_functions"]
+    types = [resource.get("Type") for resource in read(ROOT / ".chalice" / "resources.yaml")["Resources"].values()]
+    counted = len(functions), types.count("AWS::SQS::Queue"), types.count("AWS::DynamoDB::Table")
+    words = {16: "sixteen", 15: "fifteen", 17: "seventeen", 18: "eighteen", 4: "four", 5: "five", 6: "six"}
+
+    assert counted[2] == 1
+    assert f"one table, {words[counted[0]]} functions, {words[counted[1]]} queues" in README.replace("\n", " ")

@@ -36,12 +36,16 @@ def draw_deletion(deletion: Shape, now: datetime) -> Picture:
                 ("approved", _by(deletion, "approved_at", "approved_by")),
                 ("quarantined", _at(deletion, "quarantined_at")),
                 ("scheduled", _at(deletion, "scheduled_at")),
-                ("KMS deletes", when(deletion["deletion_date"], now) if deletion["deletion_date"] else None),
+                ("KMS deletes", when(deletion["deletion_date"], now) if _is_going(deletion) else None),
                 ("called off by", who(deletion["called_off_by"]) if deletion["called_off_by"] else None),
                 ("ended", _at(deletion, "ended_at")),
             ]
         ),
     )
+
+
+def _is_going(deletion: Shape) -> bool:
+    return bool(deletion["deletion_date"]) and deletion["state"] == "scheduled" and not deletion["called_off_by"]
 
 
 def _next(deletion: Shape, now: datetime) -> str:

@@ -46,6 +46,7 @@ def draw_rotation(rotation: Shape, _now: datetime) -> Picture:
     error = rotation["error"]
     return stack(
         draw_progress(rotation),
+        *(said(f"{who(by)} asked to {wish}.") for by, wish in _wishes(rotation)),
         said(f"{error['code']}: {error['detail']}", BAD) if error else None,
         pairs(
             [
@@ -63,6 +64,12 @@ def draw_rotation(rotation: Shape, _now: datetime) -> Picture:
         ),
         *_more(rotation),
     )
+
+
+def _wishes(rotation: Shape) -> list[tuple[str, str]]:
+    """Who asked for the rotation to be ended in another way, and how."""
+    asked = (rotation["rollback_requested_by"], "roll it back"), (rotation["cancel_requested_by"], "give it up")
+    return [(by, wish) for by, wish in asked if by]
 
 
 def _more(rotation: Shape) -> list[Picture]:

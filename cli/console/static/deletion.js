@@ -80,7 +80,7 @@ function draw(body, one, buttons) {
       ["expires unless approved", one.state === "requested" ? when(one.expires_at, now()) : null],
       ["quarantined", one.quarantined_at ? minute(one.quarantined_at) : null],
       ["scheduled", one.scheduled_at ? minute(one.scheduled_at) : null],
-      ["KMS deletes", one.deletion_date ? when(one.deletion_date, now()) : null],
+      ["KMS deletes", one.deletion_date && one.state === "scheduled" && !one.called_off_by ? when(one.deletion_date, now()) : null],
       ["called off by", one.called_off_by ? who(one.called_off_by) : null],
       ["ended", one.ended_at ? minute(one.ended_at) : null],
     ]), one.compensation ? h("p", { class: "dim" }, "The key was made for a rotation that gave up; it never served.") : null));
