@@ -128,6 +128,10 @@ class PretendAws:
         except Expired:
             return None
 
+    def trusts(self, role_arn: str, caller: Caller, *, external_id: str) -> bool:
+        """Whether a role exists and lets somebody assume it whom an account of its own lets ask."""
+        return self._people.trusts(role_arn, caller, external_id)
+
     def client(self, service: str, user: User | None = None, region: str = region) -> Any:  # noqa: ANN401 - boto3's
         """The boto3 client bound to this AWS, as `user` or as the account's administrator; made once for all."""
         who = user or self.admin

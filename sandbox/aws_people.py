@@ -134,13 +134,18 @@ class People:
             return f"{role_arn} is not the ARN of a role"
         account = named[1]
         by_identity = self._may_assume(caller, role_arn)
-        role = next((one for one in _iam(account).roles.values() if one.arn == role_arn), None)
+        role = _role(role_arn)
         if role is None and account != self._account and by_identity:
             self._open_account(role_arn, account)
             return None
         if role is not None and self._trusts(role, caller, external_id, by_identity=by_identity):
             return None
         return f"User: {caller.arn} is not authorized to perform: sts:AssumeRole on resource: {role_arn}"
+
+    def trusts(self, role_arn: str, caller: Caller, external_id: str) -> bool:
+        """Whether a role exists and its trust policy lets in this caller, whose own account lets it assume all."""
+        role = _role(role_arn)
+        return role is not None and self._trusts(role, caller, external_id, by_identity=True)
 
     def _may_assume(self, caller: Caller, role_arn: str) -> bool:
         request = Request(caller=caller, action="sts:AssumeRole", resource=role_arn, context={})
@@ -173,6 +178,15 @@ def _trust_of(role: Owner) -> Any:  # noqa: ANN401 - statements, with the resour
     for statement in statements if isinstance(statements, list) else [statements]:
         statement["Resource"] = "*"
     return read_policy(json.dumps(document), names_principals=True)
+
+
+def _role(arn: str) -> Owner | None:
+    named = _ROLE.fullmatch(arn)
+    if named is None:
+        return None
+    # A copy: another thread may make a role meanwhile.
+    roles = list(_iam(named[1]).roles.values())
+    return next((role for role in roles if role.arn == arn), None)
 
 
 def _iam(account: str) -> IAMBackend:

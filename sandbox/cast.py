@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sandbox.atlas import AtlasWorld, BackupPolicy, PretendAtlas
+from sandbox.atlas import ATLAS_ACCOUNT, AtlasWorld, BackupPolicy, PretendAtlas
 from sandbox.gateway import Api
 from sandbox.pretend import Embedded
 from sandbox.rhythms import A_DAY
@@ -20,8 +20,6 @@ SOON_GONE = (
     BackupPolicy(kind="monthly", keep=timedelta(days=90), every=40),
 )
 """A backup policy under which an old key drains within a story."""
-
-_ATLAS = "arn:aws:iam::299602853325:root"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +61,7 @@ def stage(start: datetime = START, *, seed: int = 1) -> Iterator[Stage]:
     """Open a world with a pretend Atlas and one IAM role for it."""
     embedded = Embedded(seed=seed)
     with World(embedded, start=start) as world:
-        trust = {"Effect": "Allow", "Principal": {"AWS": _ATLAS}, "Action": "sts:AssumeRole"}
+        trust = {"Effect": "Allow", "Principal": {"AWS": ATLAS_ACCOUNT}, "Action": "sts:AssumeRole"}
         role = world.aws.create_role("atlas", {"Version": "2012-10-17", "Statement": [trust]})
         yield Stage(world=world, atlas=embedded.world, server=embedded.server, role_arn=role)
 

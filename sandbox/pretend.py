@@ -5,7 +5,7 @@ import json
 import urllib.request
 from typing import Any
 
-from sandbox.atlas import AtlasWorld, PretendAtlas, Webhook
+from sandbox.atlas import ATLAS_ACCOUNT, AtlasWorld, PretendAtlas, Webhook
 from sandbox.atlas.aws_users import SignedUsers
 from sandbox.kms_callers import Caller
 from sandbox.world import WEBHOOK_SECRET, AtlasMaker, AtlasPlace, AtlasTime, Timeless, World
@@ -13,6 +13,7 @@ from sandbox.world import WEBHOOK_SECRET, AtlasMaker, AtlasPlace, AtlasTime, Tim
 ORGANIZATION = "5e1f00000000000000000001"
 SEED = 1
 
+_ATLAS = Caller(ATLAS_ACCOUNT, ATLAS_ACCOUNT.split(":")[4])
 _LOGIN = ("keyturn", "any")
 _SECONDS = 10.0
 
@@ -27,17 +28,21 @@ class Embedded:
         self.server: PretendAtlas
 
     def __call__(self, outer: World) -> tuple[AtlasPlace, AtlasTime]:
-        """Start it; it calls KMS as whichever principal a project names."""
+        """Start it; it calls KMS as whichever principal a project names, while that role lets Atlas in."""
 
         def kms(operation: str, body: dict[str, object], *, principal_arn: str, region: str) -> dict[str, Any]:
             caller = Caller(principal_arn, principal_arn.split(":")[4])
             return outer.aws.kms.call(operation, body, caller=caller, region=region)
+
+        def trust(role_arn: str, *, external_id: str) -> bool:
+            return outer.aws.trusts(role_arn, _ATLAS, external_id=external_id)
 
         users = SignedUsers(outer.aws.address, outer.aws.secret_of)
         self.world = AtlasWorld(
             outer.clock.now,
             kms,
             users=users,
+            trust=trust,
             organization=ORGANIZATION,
             seed=self._seed,
             changes=lambda: outer.aws.changes,

@@ -5,6 +5,7 @@ another; how late things show is in `lags.Lags`.
 """
 
 from sandbox.atlas.alerts import Webhook
+from sandbox.atlas.answers import ATLAS_ACCOUNT
 from sandbox.atlas.cmk import AccessKey
 from sandbox.atlas.estate import DEFAULT_POLICIES
 from sandbox.atlas.faults import Fault
@@ -18,6 +19,7 @@ from sandbox.atlas.snapshot import CannotRestore, PretendSnapshot
 from sandbox.atlas.world import AtlasWorld
 
 __all__ = [
+    "ATLAS_ACCOUNT",
     "DEFAULT_POLICIES",
     "AccessKey",
     "AtlasWorld",

@@ -29,13 +29,15 @@ class AccessKey:
 class Cmk:
     """A customer master key as the settings name it (`written`), and the principal that Atlas uses it as.
 
-    With `access` the principal is an IAM user, and calls are signed with its credentials.
+    With `access` the principal is an IAM user, and calls are signed with its credentials. A role is assumed with
+    `external_id`, which Atlas gave for it in this project.
     """
 
     written: str
     arn: KeyArn
     principal: str
     access: AccessKey | None = None
+    external_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -140,8 +140,8 @@ class Encryption:
             if value is None:
                 raise bad_request("MISSING_ATTRIBUTE", f"awsKms.{name} is missing.", name)
         draft = self._principals.wanted(project, block)
-        cmk = locate(str(written), region=str(region), principal=draft.cmk.principal)
+        cmk = locate(str(written), region=str(region), draft=draft.cmk)
         private = block.private_networking
         if private is None:
             private = current is not None and current.private_networking
-        return replace(draft, cmk=replace(cmk, access=draft.cmk.access), private_networking=private)
+        return replace(draft, cmk=cmk, private_networking=private)

@@ -32,6 +32,19 @@ class Users(Protocol):
         ...
 
 
+class Trust(Protocol):
+    """What IAM and STS say when Atlas asks for a session of a role."""
+
+    def __call__(self, role_arn: str, *, external_id: str) -> bool:
+        """Whether the role exists and lets Atlas assume it with this external id."""
+        ...
+
+
+def trusted_by_all(role_arn: str, *, external_id: str) -> bool:  # noqa: ARG001 - the protocol's
+    """An AWS in which Atlas may assume every role that anybody names."""
+    return True
+
+
 class NoUsers:
     """An AWS in which nobody has credentials."""
 
@@ -101,8 +114,9 @@ _TRIAL = bytes(16)
 class Keys:
     """The customers' keys, as Atlas reaches them."""
 
-    def __init__(self, kms: Kms, users: Users) -> None:
+    def __init__(self, kms: Kms, users: Users, trust: Trust) -> None:
         self._kms = kms
+        self._trust = trust
         self.users = users
 
     def probe(self, cmk: Cmk) -> None:
@@ -134,12 +148,14 @@ class Keys:
 
     def unseal(self, sealed: Sealed, present: Cmk | None) -> None:
         """Have a data key decrypted, as the principal of `present` where there is one; raises KeyTrouble."""
-        cmk = sealed.cmk if present is None else replace(sealed.cmk, principal=present.principal, access=present.access)
+        cmk = sealed.cmk if present is None else _as_in(sealed.cmk, present)
         if sha256(self.unwrap(cmk, sealed.blob)).hexdigest() != sealed.digest:
             raise KeyTrouble(Trouble.BROKEN, sealed.cmk)
 
     def _call(self, operation: str, cmk: Cmk, **more: object) -> Answer:
         body: Answer = {"KeyId": str(cmk.arn), **more}
+        if cmk.access is None and not self._trust(cmk.principal, external_id=cmk.external_id):
+            raise KeyTrouble(Trouble.NO_ROLE, cmk)
         try:
             if cmk.access is not None:
                 return self.users.call(operation, body, access=cmk.access, region=cmk.arn.region)
@@ -150,6 +166,10 @@ class Keys:
             if not isinstance(code, str):
                 raise
             raise KeyTrouble(_REFUSALS.get(code, Trouble.NO_PERMISSION), cmk) from refused
+
+
+def _as_in(cmk: Cmk, present: Cmk) -> Cmk:
+    return replace(cmk, principal=present.principal, access=present.access, external_id=present.external_id)
 
 
 def _bytes(value: object) -> bytes:

@@ -1,5 +1,7 @@
 """As whom Atlas uses a project's key: a role, or in old projects an IAM user; and where that finds the key."""
 
+from dataclasses import replace
+
 from chalicelib.domain.arn import KeyArn, aws_region, parse_key_arn, parse_key_id
 from sandbox.atlas.cmk import AccessKey, Cmk, KmsSettings
 from sandbox.atlas.keys import BadCredentials, Users
@@ -23,7 +25,7 @@ class Principals:
         current = project.encryption
         role_id = block.role_id or (None if current is None else current.role_id)
         if role_id is not None:
-            return KmsSettings(cmk=_draft(_role_arn(project, role_id)), role_id=role_id)
+            return KmsSettings(cmk=_assumed(project, role_id), role_id=role_id)
         if current is None:
             raise bad_request("MISSING_ATTRIBUTE", "awsKms.roleId is missing.", "roleId")
         return current
@@ -36,7 +38,7 @@ class Principals:
             missing = "accessKeyID" if block.access_key_id is None else "secretAccessKey"
             raise bad_request("MISSING_ATTRIBUTE", f"awsKms.{missing} is missing.", missing)
         access = AccessKey(access_key_id=block.access_key_id, secret_access_key=block.secret)
-        return KmsSettings(cmk=_draft(self._user_arn(access), access))
+        return KmsSettings(cmk=_draft(self._user_arn(access), access=access))
 
     def _user_arn(self, access: AccessKey) -> str:
         try:
@@ -46,20 +48,20 @@ class Principals:
             raise bad_request("INVALID_AWS_CREDENTIALS", text, access.access_key_id) from nobody
 
 
-def _draft(principal: str, access: AccessKey | None = None) -> Cmk:
-    return Cmk(written="", arn=_NOWHERE, principal=principal, access=access)
+def _draft(principal: str, *, access: AccessKey | None = None, external_id: str = "") -> Cmk:
+    return Cmk(written="", arn=_NOWHERE, principal=principal, access=access, external_id=external_id)
 
 
-def _role_arn(project: Project, role_id: str) -> str:
+def _assumed(project: Project, role_id: str) -> Cmk:
     role = project.roles.get(role_id)
     if role is None or role.arn is None or role.authorized_at is None:
         text = f"The role {role_id} is not authorized."
         raise bad_request("CLOUD_PROVIDER_ACCESS_ROLE_NOT_AUTHORIZED", text, role_id)
-    return role.arn
+    return _draft(role.arn, external_id=role.external_id)
 
 
-def locate(written: str, *, region: str, principal: str) -> Cmk:
-    """Find the key as Atlas does: an ARN says where it is, a bare id lives in the principal's account.
+def locate(written: str, *, region: str, draft: Cmk) -> Cmk:
+    """Find the key of a draft as Atlas does: an ARN says where it is, a bare id lives in the principal's account.
 
     Alias names are refused: no page says that Atlas takes them.
     """
@@ -67,8 +69,8 @@ def locate(written: str, *, region: str, principal: str) -> Cmk:
         raise bad_request("AWS_KMS_REGION_NOT_SUPPORTED", f"Region {region} is not supported.", region)
     arn, key_id = parse_key_arn(written), parse_key_id(written)
     if arn is None and key_id is not None and not written.startswith("arn:"):
-        arn = KeyArn(account=principal.split(":")[4], region=aws_region(region), key_id=key_id)
+        arn = KeyArn(account=draft.principal.split(":")[4], region=aws_region(region), key_id=key_id)
     if arn is None or arn.region != aws_region(region):
         text = f"There is no key {written} in {region}."
         raise Refusal(404, "AWS_CUSTOMER_MASTER_KEY_NOT_FOUND", text, (written,))
-    return Cmk(written=written, arn=arn, principal=principal)
+    return replace(draft, written=written, arn=arn)

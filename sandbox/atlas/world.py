@@ -16,7 +16,7 @@ from sandbox.atlas.estate import add_role, new_project, role_beside
 from sandbox.atlas.ground import Ground
 from sandbox.atlas.habits import Habits
 from sandbox.atlas.jobs import Jobs
-from sandbox.atlas.keys import Keys, NoUsers, Users
+from sandbox.atlas.keys import Keys, NoUsers, Trust, Users, trusted_by_all
 from sandbox.atlas.lags import Lags
 from sandbox.atlas.model import Organization, Project, ServiceAccount
 from sandbox.atlas.news import news_of
@@ -33,7 +33,8 @@ ACCOUNT_SECRETS_LIVE = timedelta(days=3650)
 class AtlasWorld(ClustersOfTheWorld, BackupsOfTheWorld):
     """The state of one organization on a virtual clock; share it between threads under `lock`.
 
-    `kms` is KMS as roles call it; `users` is AWS as IAM users call it, for projects of `credentials`.
+    `kms` is KMS as roles call it, which `trust` says may be assumed; `users` is AWS as IAM users call it, for projects
+    of `credentials`.
     """
 
     def __init__(  # noqa: PLR0913 - all that a world stands on
@@ -42,6 +43,7 @@ class AtlasWorld(ClustersOfTheWorld, BackupsOfTheWorld):
         kms: Callable[..., dict[str, Any]],
         *,
         users: Users | None = None,
+        trust: Trust = trusted_by_all,
         organization: str = ORGANIZATION,
         seed: int = 0,
         habits: Habits | None = None,
@@ -50,7 +52,7 @@ class AtlasWorld(ClustersOfTheWorld, BackupsOfTheWorld):
         self.lock = RLock()
         self.ground = Ground(now, seed=seed, habits=habits or Habits())
         self.organization = Organization(organization_id=organization, name="Pretend organization")
-        keys = Keys(kms, users or NoUsers())
+        keys = Keys(kms, users or NoUsers(), trust)
         self.validity = Validity(self.ground, keys, changes)
         self.deployment = Deployment(self.ground, keys)
         self.backups = Backups(self.ground, keys, self.validity.check)
