@@ -2,7 +2,8 @@
 
 Where moto or this house is more lenient than AWS: only KMS and STS refuse unknown access keys, signatures
 are not checked here, moto checks no IAM policies (KMS and AssumeRole do), no rule or schedule fires by
-itself, SNS delivers whatever a queue's policy says, and items are not deleted when their TTL is over.
+itself, SNS delivers whatever a queue's policy says, items are not deleted when their TTL is over, and a key
+policy may name anybody in an account that has no users and roles here.
 """
 
 from contextlib import ExitStack

@@ -113,8 +113,16 @@ class People:
             return None
         account, kind = named.groups()
         backend = _iam(account)
-        owners = backend.roles.values() if kind == "role" else backend.users.values()
+        # A copy: another thread may make somebody meanwhile.
+        owners: list[Owner] = list((backend.roles if kind == "role" else backend.users).values())
         return Caller(arn, account) if any(owner.arn == arn for owner in owners) else None
+
+    def exists(self, arn: str) -> bool | None:
+        """Whether a role or user has this ARN; None for other ARNs, and for accounts in which nobody lives."""
+        named = _PRINCIPAL.fullmatch(arn)
+        if named is None or not _is_kept(named[1]):
+            return None
+        return self.principal(arn) is not None
 
     def boundary_of(self, caller: Caller) -> str | None:
         """The document of a role's permissions boundary, None without one; moto keeps none for users."""
@@ -191,6 +199,11 @@ def _role(arn: str) -> Owner | None:
 
 def _iam(account: str) -> IAMBackend:
     return iam_backends[account]["aws"]
+
+
+def _is_kept(account: str) -> bool:
+    backend = _iam(account)
+    return bool(backend.roles or backend.users)
 
 
 def _account_of(access_key_id: str) -> str:

@@ -66,6 +66,10 @@ class Identities(Protocol):
         """The caller's permissions boundary as JSON text, None without one."""
         ...
 
+    def exists(self, arn: str) -> bool | None:
+        """Whether there is a role or user with this ARN; None where that cannot be known."""
+        ...
+
 
 class NoIdentities:
     """An account without IAM: only roots and principals named in key policies can do anything."""
@@ -76,3 +80,6 @@ class NoIdentities:
 
     def boundary_of(self, caller: Caller) -> None:
         """Bound nobody."""
+
+    def exists(self, arn: str) -> None:
+        """Know of nobody, and so refuse nobody."""

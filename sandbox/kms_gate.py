@@ -1,6 +1,10 @@
-"""May this caller do this? Key policy, grants and the caller's IAM policies, weighed as AWS weighs them."""
+"""May this caller do this? Key policy, grants and the caller's IAM policies, weighed as AWS weighs them.
 
-from collections.abc import Mapping
+A new key policy may name only roles and users that exist, as far as the sandbox can know: those of an account in which
+it keeps nobody are taken to exist, and so are whole accounts, sessions and federated users.
+"""
+
+from collections.abc import Iterable, Mapping
 
 from sandbox.kms_callers import Caller, Identities
 from sandbox.kms_calls import Call
@@ -8,9 +12,11 @@ from sandbox.kms_conditions import Context
 from sandbox.kms_errors import denied, malformed_policy, out_of_sight
 from sandbox.kms_keys import Grant, Key
 from sandbox.kms_policies import (
+    INVALID_PRINCIPALS,
     MalformedPolicy,
     Request,
     Say,
+    Statement,
     identity_policies_say,
     key_policy_says,
     read_policy,
@@ -49,9 +55,10 @@ class PolicyGate:
         self._check_boundary(request, "" if resource == "*" else resource)
 
     def check_not_locked_out(self, call: Call, key: Key, policy: str) -> None:
-        """Refuse a malformed policy, and one after which the caller could not put another."""
+        """Refuse a malformed policy, one that names nobody, and one after which the caller could not put another."""
         try:
             statements = read_policy(policy, names_principals=True)
+            self._check_principals(statements)
         except MalformedPolicy as error:
             raise malformed_policy(str(error)) from error
         if call.given("BypassPolicyLockoutSafetyCheck", default=False):
@@ -65,6 +72,12 @@ class PolicyGate:
         said = key_policy_says(statements, request)
         if not _allowed(call.caller, key, said, self._identity_says(request)):
             raise malformed_policy("The new key policy will not allow you to update the key policy in the future.")
+
+    def _check_principals(self, statements: Iterable[Statement]) -> None:
+        for statement in statements:
+            named = (*(statement.principals or ()), *(statement.not_principals or ()))
+            if any(self._identities.exists(principal) is False for principal in named):
+                raise MalformedPolicy(INVALID_PRINCIPALS)
 
     def _check_boundary(self, request: Request, shown: str) -> None:
         """A boundary limits even what a key policy gives to a role; one session named by itself is not met here."""

@@ -9,6 +9,7 @@ from functools import lru_cache
 from sandbox.kms_callers import Caller, account_named_by
 from sandbox.kms_conditions import Context, UnknownOperator, all_hold, as_texts, like
 
+INVALID_PRINCIPALS = "Policy contains a statement with one or more invalid principals."
 _OLDEST, _NEWEST = "2008-10-17", "2012-10-17"
 
 
@@ -114,10 +115,10 @@ def _principals(written: object) -> tuple[str, ...] | None:
     if written == "*":
         return ("*",)
     if not isinstance(written, dict) or not written:
-        raise MalformedPolicy("Policy contains a statement with one or more invalid principals.")
+        raise MalformedPolicy(INVALID_PRINCIPALS)
     named = tuple(as_texts(written.get("AWS", ())))
     if not all(name == "*" or name.startswith("arn:") or account_named_by(name) for name in named):
-        raise MalformedPolicy("Policy contains a statement with one or more invalid principals.")
+        raise MalformedPolicy(INVALID_PRINCIPALS)
     return named
 
 

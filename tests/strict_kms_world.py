@@ -38,12 +38,16 @@ class IamOfTheTest:
     def __init__(self):
         self.policies = {ADMIN.arn: (document(allow("*")),)}
         self.boundaries = {}
+        self.known = {}
 
     def policies_of(self, caller):
         return self.policies.get(caller.arn, ())
 
     def boundary_of(self, caller):
         return self.boundaries.get(caller.arn)
+
+    def exists(self, arn):
+        return self.known.get(arn)
 
 
 class World:

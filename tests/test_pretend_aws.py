@@ -257,6 +257,43 @@ def test_a_session_ends_on_the_virtual_clock(aws, clock):
     assert code_of(kms.list_keys) == "ExpiredTokenException"
 
 
+def naming(principal):
+    whole = {"Effect": "Allow", "Principal": {"AWS": PretendAws.account}, "Action": "kms:*", "Resource": "*"}
+    statement = {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "kms:Encrypt", "Resource": "*"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [whole, statement]})
+
+
+@pytest.mark.parametrize("name", ["role/none", "user/nobody", "role/*", "user/team/ada", "role/atlas/"])
+@pytest.mark.parametrize("account", [PretendAws.account, OTHER])
+def test_a_key_policy_can_name_nobody_who_does_not_exist(aws, account, name):
+    aws.create_role("atlas", trust("*"), account=account)
+    kms = aws.client("kms")
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    policy = naming(f"arn:aws:iam::{account}:{name}")
+
+    assert code_of(kms.create_key, Policy=policy) == "MalformedPolicyDocumentException"
+    assert code_of(kms.put_key_policy, KeyId=key, Policy=policy) == "MalformedPolicyDocumentException"
+
+
+def test_a_key_policy_can_name_roles_and_users_as_long_as_they_exist(aws):
+    kms, iam = aws.client("kms"), aws.client("iam")
+    role = iam.create_role(RoleName="atlas", Path="/team/", AssumeRolePolicyDocument=json.dumps(trust("*")))
+    policy = naming([role["Role"]["Arn"], aws.admin.arn])
+    taken = kms.create_key(Policy=policy)["KeyMetadata"]["KeyId"]
+
+    iam.delete_role(RoleName="atlas")
+
+    assert code_of(kms.put_key_policy, KeyId=taken, Policy=policy) == "MalformedPolicyDocumentException"
+
+
+@pytest.mark.parametrize(
+    "principal",
+    [f"arn:aws:iam::{OTHER}:role/atlas", OTHER, f"arn:aws:sts::{PretendAws.account}:assumed-role/none/s1"],
+)
+def test_a_key_policy_may_name_whom_the_sandbox_cannot_know(aws, principal):
+    assert aws.client("kms").create_key(Policy=naming(principal))["KeyMetadata"]["Enabled"]
+
+
 # ---- provisioning ----
 
 

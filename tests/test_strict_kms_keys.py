@@ -7,7 +7,9 @@ from datetime import timedelta
 import pytest
 from strict_kms_world import (
     ACCOUNT,
+    ADMIN,
     ATLAS,
+    ATLAS_ROLE,
     FOR_ATLAS,
     FOREIGNER,
     HOME,
@@ -65,6 +67,57 @@ def test_a_malformed_policy_is_refused(world, policy):
     code, _ = world.refusal("CreateKey", Policy=policy)
 
     assert code == "MalformedPolicyDocumentException"
+
+
+INVALID_PRINCIPALS = (
+    "MalformedPolicyDocumentException",
+    "Policy contains a statement with one or more invalid principals.",
+)
+
+
+@pytest.mark.parametrize("principal", ["AIDACKCEVSQ6C2EXAMPLE", "AROACKCEVSQ6C2EXAMPLE"])
+def test_the_id_that_is_left_of_a_deleted_principal_is_none_in_a_new_policy(world, principal):
+    policy = document(ACCOUNT, allow("kms:Encrypt", Principal={"AWS": principal}))
+
+    assert world.refusal("CreateKey", Policy=policy) == INVALID_PRINCIPALS
+
+
+@pytest.mark.parametrize(
+    "naming",
+    [
+        {"Principal": {"AWS": ATLAS_ROLE}},
+        {"Principal": {"AWS": [ADMIN.arn, ATLAS_ROLE]}},
+        {"NotPrincipal": {"AWS": ATLAS_ROLE}},
+    ],
+)
+@pytest.mark.parametrize("more", [{}, {"BypassPolicyLockoutSafetyCheck": True}])
+def test_a_policy_that_names_a_role_which_does_not_exist_is_refused(world, naming, more):
+    world.iam.known = {ATLAS_ROLE: False, ADMIN.arn: True}
+    policy = document(ACCOUNT, {**deny("kms:Encrypt"), **naming})
+    key = world.new_key()
+
+    refused = [world.refusal("CreateKey", Policy=policy, **more)]
+    refused.append(world.refusal("PutKeyPolicy", KeyId=key, Policy=policy, **more))
+
+    assert refused == [INVALID_PRINCIPALS] * 2
+
+
+@pytest.mark.parametrize("known", [True, None])
+def test_a_policy_may_name_a_role_that_exists_or_that_nobody_here_knows_about(world, known):
+    world.iam.known = {ATLAS_ROLE: known}
+
+    key = world.new_key(Policy=document(ACCOUNT, FOR_ATLAS))
+
+    assert world.do("Encrypt", ATLAS, KeyId=key, Plaintext=b"x")["KeyId"] == key
+
+
+def test_a_policy_goes_on_while_a_role_that_it_names_is_gone(world):
+    key = world.new_key(Policy=document(ACCOUNT, FOR_ATLAS))
+
+    world.iam.known = {ATLAS_ROLE: False}
+
+    assert world.do("DescribeKey", KeyId=key)["KeyMetadata"]["Enabled"]
+    assert world.refusal("PutKeyPolicy", KeyId=key, Policy=document(ACCOUNT, FOR_ATLAS)) == INVALID_PRINCIPALS
 
 
 @pytest.mark.parametrize(
