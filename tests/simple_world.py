@@ -125,7 +125,7 @@ class World:
 def a_world(**changes) -> World:
     """One tracked project that encrypts one running cluster under `old_key(world)`."""
     world = World()
-    key = world.keys.add()
+    key = world.keys.add(a_policy_for())
     world.atlas.add(settings=some_settings(key))
     project = Project(
         project_id=PROJECT,

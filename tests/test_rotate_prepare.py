@@ -41,7 +41,7 @@ def test_the_preflight_shows_all_its_checks_and_changes_nothing(world):
 
     passed = rotation.go()
 
-    assert len(passed.checks) == 17
+    assert len(passed.checks) == 18
     assert all(check.passed for check in passed.checks)
     assert (world.created(), world.swaps()) == (0, 0)
 
@@ -145,12 +145,23 @@ def test_an_old_policy_without_a_readable_condition_carries_nothing_over(world, 
     assert "Condition" not in world.keys.policy(rotation.now.new_key)
 
 
-def test_an_old_policy_that_may_not_be_read_carries_nothing_over(world):
+def test_an_old_policy_that_may_not_be_read_carries_nothing_over_and_that_is_shown(world):
     world.keys.fail("policy", FORBIDDEN)
 
     rotation = in_state(world, "swapping")
 
     assert "Condition" not in world.keys.policy(rotation.now.new_key)
+    assert [check.name for check in rotation.now.checks if check.passed is None] == ["conditions_carried_over"]
+
+
+def test_an_old_policy_that_no_new_one_can_repeat_ends_the_rotation_before_a_key_is_made(world):
+    world.keys.set_policy(old_key(world), a_policy_for(Condition={"StringEquals": {"kms:RequestAlias": "alias/old"}}))
+
+    failed = a_rotation(world).go()
+
+    assert (failed.state, failed.error.code) == (RotationState.FAILED, "conditions_carried_over")
+    assert "bring a key of your own with a policy of yours" in failed.error.detail
+    assert (world.created(), world.swaps()) == (0, 0)
 
 
 def test_a_key_made_just_before_a_crash_is_adopted_by_its_tag(world):

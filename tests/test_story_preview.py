@@ -12,6 +12,7 @@ ANOTHER_KEY = [
     "wanted_key_is_another",
     "wanted_key_named_fully",
     "wanted_key_grants",
+    "conditions_carried_over",
     "region_supported",
     "region_kept",
     "private_endpoint_active",

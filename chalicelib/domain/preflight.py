@@ -2,10 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from chalicelib.domain.arn import account_of, parse_key_arn
-from chalicelib.domain.key_policy import ATLAS_ACTIONS, UnreadablePolicy, condition_for, missing_permissions
+from chalicelib.domain.key_policy import (
+    ATLAS_ACTIONS,
+    Inheritance,
+    UnreadablePolicy,
+    denies_conditionally,
+    inherit,
+    missing_permissions,
+)
 from chalicelib.domain.observed import (
     ON_DEMAND_LIMIT,
     Cluster,
@@ -54,12 +60,12 @@ class PreflightFacts:
     endpoints: tuple[PrivateEndpoint, ...] | None = field(default=None)
 
     @property
-    def condition(self) -> dict[str, Any] | None:
-        """Under which the current key's policy lets the principal in; None where that may not be read."""
-        if self.current_policy is None or self.principal is None:
+    def inheritance(self) -> Inheritance | None:
+        """What the current key's policy says to the principal; None where that may not be read, or nobody asks."""
+        if self.rotation.wanted_key is not None or self.current_policy is None or self.principal is None:
             return None
         try:
-            return condition_for(self.current_policy, self.principal)
+            return inherit(self.current_policy, self.principal, self.rotation.old_key.account)
         except UnreadablePolicy:
             return None
 
@@ -303,11 +309,35 @@ def wanted_key_grants(facts: PreflightFacts) -> Check:
         missing = missing_permissions(facts.wanted_policy, facts.principal)
     except UnreadablePolicy as problem:
         return Check(name=name, passed=False, text=str(problem))
+    if not missing and denies_conditionally(facts.wanted_policy, facts.principal):
+        text = f"the key policy denies {facts.principal} in some cases: it alone does not tell in which"
+        return Check(name=name, passed=None, text=text)
     return _check(
         name,
         not missing,
         f"the key policy gives {facts.principal} all three permissions",
         otherwise=f"the key policy does not give {facts.principal} {', '.join(missing)}",
+    )
+
+
+def conditions_carried_over(facts: PreflightFacts) -> Check:
+    """A new key's policy lets the principal in under the conditions of the current one's, or no key is made."""
+    name = "conditions_carried_over"
+    if facts.rotation.wanted_key is not None:
+        return Check(name=name, passed=True, text="the wanted key has a policy of its own")
+    inheritance = facts.inheritance
+    if inheritance is None:
+        text = "the current key's policy may not be read: a new key's has no conditions"
+        return Check(name=name, passed=None, text=text)
+    conditional = any(clause.condition for clause in inheritance.clauses)
+    return _check(
+        name,
+        not inheritance.obstacles,
+        "the new key's policy repeats the conditions of the current one"
+        if conditional
+        else "the current key's policy has no conditions to repeat",
+        otherwise=f"the current key's policy says something that a new one's cannot repeat"
+        f" ({'; '.join(inheritance.obstacles)}): bring a key of your own with a policy of yours",
     )
 
 
@@ -340,6 +370,7 @@ _FOR_ANOTHER_KEY: tuple[Callable[[PreflightFacts], Check], ...] = (
     wanted_key_is_another,
     wanted_key_named_fully,
     wanted_key_grants,
+    conditions_carried_over,
     region_supported,
     region_kept,
     private_endpoint_active,

@@ -131,6 +131,15 @@ class Check:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Clause:
+    """What a key's policy gives Atlas' principal, or denies it, of the three actions that it needs."""
+
+    allows: bool
+    actions: tuple[str, ...]
+    condition: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Problem:
     """What stopped a rotation: a code for machines, a sentence for people."""
 
@@ -169,8 +178,8 @@ class Rotation:
     principal: str | None = None
     """The ARN of the IAM role or user that Atlas comes as, seen in the preflight."""
     role_id: str | None = None
-    condition: dict[str, Any] | None = None
-    """Under which the old key's policy lets the principal in: the next key's policy carries it over."""
+    inherited: tuple[Clause, ...] = ()
+    """What the old key's policy says to the principal: the next key's policy repeats it."""
     creation_begun_at: datetime | None = None
     """From when on a key may exist that nobody has recorded: an answer was lost, or a process died on its way."""
     new_key: KeyArn | None = None

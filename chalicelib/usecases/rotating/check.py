@@ -21,5 +21,6 @@ def check_first(work: Work) -> Outcome:
         return Outcome(rotation=rotation, event=Event.KEY_STAYS)
     if facts.wanted is not None:
         rotation = replace(rotation, new_key=facts.wanted.arn)
-    rotation = replace(rotation, condition=facts.condition)
+    inheritance = facts.inheritance
+    rotation = replace(rotation, inherited=inheritance.clauses if inheritance is not None else ())
     return Outcome(rotation=rotation, event=Event.PREFLIGHT_PASSED, seen=facts.settings)

@@ -127,5 +127,5 @@ def _describe_new_key(work: Work) -> NewKey:
         project_name=project.name,
         rotation_id=work.rotation.rotation_id,
         alias=alias_of(work),
-        policy=compose_policy(_keys(work).account, old.partition, principal, work.rotation.condition),
+        policy=compose_policy(_keys(work).account, old.partition, principal, work.rotation.inherited),
     )
