@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from deletion_world import ARN, BERT, Leaving
 from fake_atlas import PROJECT
-from simple_world import ANNA, DAY, HOUR, START
+from simple_world import ANNA, DAY, HOUR, START, raising
 
 from chalicelib.domain.evidence import Unread
 from chalicelib.domain.observed import KeyStatus
@@ -386,6 +386,10 @@ def test_a_kms_that_refuses_is_asked_again_later_and_the_cause_is_shown(world, t
     assert deletion.due == world.now + wait
 
 
+def cries(world):
+    return [n for n in world.tracker.notices if n.kind is NoticeKind.KEY_NEEDED_AGAIN]
+
+
 def test_a_key_that_cannot_be_brought_back_makes_one_cry_for_help(world):
     deletion_id = world.scheduled()
     world.snapshots = 1
@@ -394,8 +398,31 @@ def test_a_key_that_cannot_be_brought_back_makes_one_cry_for_help(world):
     world.look_hourly_for(2 * DAY)
 
     assert world.state(deletion_id) is DeletionState.SCHEDULED
-    cries = [n for n in world.tracker.notices if n.kind is NoticeKind.KEY_NEEDED_AGAIN]
-    assert [(n.escalate, "denied" in n.text) for n in cries] == [(True, True)]
+    assert [(n.escalate, "denied" in n.text) for n in cries(world)] == [(True, True)]
+
+
+def test_a_key_that_was_called_off_and_whose_role_cannot_be_assumed_makes_one_cry_for_help(world):
+    deletion_id = world.scheduled()
+    world.outside = replace(world.outside, keys=raising(DENIED))
+    call_off_deletion(world.outside, deletion_id, who=ANNA)
+
+    world.look_hourly_for(2 * DAY)
+
+    assert [(n.escalate, "denied" in n.text) for n in cries(world)] == [(True, True)]
+    assert world.state(deletion_id) is DeletionState.SCHEDULED
+
+
+def test_a_key_that_a_busy_kms_does_not_bring_back_makes_one_cry_for_help_three_days_before_the_end(world):
+    deletion_id = world.scheduled()
+    end = world.tracker.deletion(deletion_id).deletion_date
+    world.outside = replace(world.outside, keys=raising(TemporaryError("slow down", call="kms")))
+    call_off_deletion(world.outside, deletion_id, who=ANNA)
+
+    world.look_hourly_for(end - world.now - 3 * DAY)
+    before = len(cries(world))
+    world.look_hourly_for(DAY)
+
+    assert (before, [(n.escalate, "slow down" in n.text) for n in cries(world)]) == (0, [(True, True)])
 
 
 def test_a_kms_that_cannot_be_described_counts_as_unread(world):

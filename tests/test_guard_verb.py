@@ -1,14 +1,16 @@
 """The guard undoes what would destroy a needed key, and tells who did it; what it hears twice it tells once."""
 
+from dataclasses import replace
+
 import pytest
 from deletion_world import ARN, Leaving
-from simple_world import DAY, START
+from simple_world import DAY, START, raising
 
 from chalicelib.domain.observed import KeyStatus
 from chalicelib.domain.records import Policy, Reason
 from chalicelib.domain.vocabulary import GuardMode, NoticeKind
 from chalicelib.usecases.guard import guard_key
-from chalicelib.usecases.ports import Conflict, TemporaryError
+from chalicelib.usecases.ports import Conflict, PermanentError, TemporaryError
 
 
 @pytest.fixture
@@ -104,6 +106,20 @@ def test_a_guard_that_kms_refuses_tells_and_tries_again(world):
     guard_key(world.outside, kms_event())
 
     assert world.told() == [NoticeKind.KEY_NEEDED_AGAIN, NoticeKind.KEY_RESCUED]
+
+
+def test_a_guard_whose_role_cannot_be_assumed_tells_and_remembers_what_it_could_not_undo(world):
+    need(world)
+    denied = PermanentError("sts:AssumeRole was refused", call="sts:AssumeRole")
+    barred = replace(world.outside, keys=raising(denied))
+
+    for _ in range(2):
+        with pytest.raises(PermanentError):
+            guard_key(barred, kms_event())
+
+    (notice,) = world.tracker.notices
+    assert (notice.kind, denied.message in notice.text) == (NoticeKind.KEY_NEEDED_AGAIN, True)
+    assert world.key.harm.deletion_date == START + 7 * DAY
 
 
 def test_a_notice_that_could_not_be_written_is_not_taken_for_a_duplicate(world):

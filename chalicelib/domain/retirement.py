@@ -23,7 +23,7 @@ UNREAD_WAITS = timedelta(hours=1)
 TROUBLE_WAITS = timedelta(minutes=15)
 
 LAST_CHANCE = timedelta(hours=72)
-"""So near the deletion date, what cannot be read counts as a need."""
+"""So near the deletion date, what cannot be read counts as a need, and what fails is for people."""
 
 FRESH = timedelta(minutes=15)
 """How old evidence may be when KMS is called on its strength."""
@@ -91,7 +91,7 @@ def _keep(deletion: Deletion, reasons: tuple[Reason, ...], now: datetime) -> Dec
     needs = tuple(reason for reason in reasons if reason.kind not in waits)
     if needs:
         return Decision(step=Step.RESCUE, reasons=needs)
-    if _last_chance(deletion, now):
+    if is_last_chance(deletion, now):
         return Decision(step=Step.RESCUE, reasons=reasons)
     look_at = now + UNREAD_WAITS
     if deletion.state is State.REQUESTED:
@@ -123,6 +123,13 @@ def atlas_is_unwell(seen: Evidence) -> Iterable[Reason]:
             )
 
 
+def is_last_chance(deletion: Deletion, now: datetime) -> bool:
+    """Whether the day of a scheduled deletion is too near to wait any longer."""
+    if deletion.state is not State.SCHEDULED:
+        return False
+    return deletion.deletion_date is None or now > deletion.deletion_date - LAST_CHANCE
+
+
 def is_hurried(deletion: Deletion, shown: datetime | None) -> bool:
     """Whether a key goes before the time that KMS gives it from our mark on: then another hand scheduled that."""
     mark = deletion.scheduled_at
@@ -147,12 +154,6 @@ def _go_on(deletion: Deletion, look: Look) -> Decision:
         mark = deletion.scheduled_at if look.status in _PENDING else None
         return Decision(step=Step.SCHEDULE, scheduled_at=mark)
     return Decision(step=Step.WAIT, look_at=next_look(deletion, look.now))
-
-
-def _last_chance(deletion: Deletion, now: datetime) -> bool:
-    if deletion.state is not State.SCHEDULED:
-        return False
-    return deletion.deletion_date is None or now > deletion.deletion_date - LAST_CHANCE
 
 
 def _records_say(deletion: Deletion, look: Look) -> Iterable[Reason]:

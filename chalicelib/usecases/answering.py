@@ -71,8 +71,8 @@ def _remember_harm(outside: Outside, key: Key, harm: Harm | None) -> Key:
 
 
 def _bring_back(outside: Outside, call: KeyCall, key: Key, projects: tuple[Project, ...], now: datetime) -> None:
-    kms = keys_among(outside, key.arn, projects)
     try:
+        kms = keys_among(outside, key.arn, projects)
         kms.cancel_deletion(key.arn)
         kms.enable(key.arn)
     except OutsideError as problem:

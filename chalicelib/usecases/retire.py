@@ -29,6 +29,7 @@ from chalicelib.domain.retirement import (
     atlas_is_unwell,
     decide,
     is_hurried,
+    is_last_chance,
     next_look,
     went_by_another_hand,
 )
@@ -170,15 +171,18 @@ def _claim(work: Work) -> Work:
 
 
 def _bring_back(work: Work) -> bool:
-    """Cancel a deletion if there is one, which leaves the key disabled, and enable it; False for an enabled key."""
-    kms = work.kms
+    """Cancel a deletion if there is one, which leaves the key disabled, and enable it; False for an enabled key.
+
+    What waiting does not mend, or what lasts until the last chance, is for people.
+    """
     if _is_enabled(work):
         return False
     try:
-        kms.cancel_deletion(work.key.arn)
-        kms.enable(work.key.arn)
-    except PermanentError as problem:
-        _cry_for_help(work, problem.message)
+        work.kms.cancel_deletion(work.key.arn)
+        work.kms.enable(work.key.arn)
+    except OutsideError as problem:
+        if isinstance(problem, PermanentError) or is_last_chance(work.deletion, work.now):
+            _cry_for_help(work, problem.message)
         raise
     return True
 
