@@ -23,12 +23,20 @@ TOUCHES = frozenset({"enable", "disable", "schedule_deletion", "cancel_deletion"
 
 
 class WatchedTracker(FakeTracker):
-    """`before_commit` is given each change first, and may raise; `journal` is told what goes into the trail."""
+    """`before_commit` is given each change first, and may raise; `journal` is told what goes into the trail.
+
+    `projects_read` holds the id of each project that was looked up, as often as it was.
+    """
 
     def __init__(self):
         super().__init__()
         self.journal = []
+        self.projects_read = []
         self.before_commit = lambda change: None
+
+    def project(self, project_id):
+        self.projects_read.append(project_id)
+        return super().project(project_id)
 
     def commit(self, change):
         self.before_commit(change)

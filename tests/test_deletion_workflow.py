@@ -66,6 +66,15 @@ def test_every_call_that_takes_a_key_away_follows_a_durable_audit_row_and_a_fres
     assert world.tracker.proof(ARN, entry.why).at == entry.at > START + 6 * DAY
 
 
+def test_a_step_reads_the_projects_of_its_key_once(world):
+    world.approved()
+    world.tracker.projects_read.clear()
+
+    world.look()
+
+    assert (world.status, world.tracker.projects_read) == (KeyStatus.DISABLED, [PROJECT])
+
+
 def test_a_key_is_not_swept_while_its_deletion_is_open_and_is_looked_at_daily_instead(world):
     world.quarantined()
     looks = world.gathered

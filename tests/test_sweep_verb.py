@@ -10,7 +10,7 @@ from chalicelib.domain.observed import BackupSchedule, Encryption
 from chalicelib.domain.records import Key, Policy, Rotation
 from chalicelib.domain.vocabulary import DeletionState, KeyState, NoticeKind, RotationState, Strategy
 from chalicelib.usecases.gathering import gather_evidence
-from chalicelib.usecases.locate import keys_at
+from chalicelib.usecases.locate import keys_holding
 from chalicelib.usecases.ports import Conflict, TemporaryError
 from chalicelib.usecases.sweep import sweep_key, sweep_woken
 
@@ -330,7 +330,7 @@ def test_a_key_of_another_account_is_reached_through_the_role_of_its_project(wor
     role = "arn:aws:iam::111122223333:role/keys"
     world.change(world.project, policy=Policy(kms_role_arn=role))
 
-    keys_at(world.outside, world.tracker.key(old_key(world)))
+    keys_holding(world.outside, world.project, old_key(world))
 
     assert world.asked_keys == [(REGION, role)]
 
@@ -338,6 +338,6 @@ def test_a_key_of_another_account_is_reached_through_the_role_of_its_project(wor
 def test_a_role_of_another_account_than_the_keys_is_not_used(world):
     world.change(world.project, policy=Policy(kms_role_arn="arn:aws:iam::999999999999:role/keys"))
 
-    keys_at(world.outside, world.tracker.key(old_key(world)))
+    keys_holding(world.outside, world.project, old_key(world))
 
     assert world.asked_keys == [(REGION, None)]

@@ -22,13 +22,8 @@ def projects_of(outside: Outside, key: Key) -> tuple[Project, ...]:
     return tuple(project for project in found if project is not None)
 
 
-def keys_at(outside: Outside, key: Key) -> Keys:
-    """KMS in the account and region of a key: our own account, or the role its project's policy names."""
-    return keys_among(outside, key.arn, projects_of(outside, key))
-
-
 def keys_among(outside: Outside, arn: KeyArn, projects: Iterable[Project]) -> Keys:
-    """The same where the key's projects are at hand."""
+    """KMS in the account and region of a key: our own account, or the role that a policy of its projects names."""
     roles = (project.policy.kms_role_arn for project in projects)
     role = next((role for role in roles if role is not None and f"::{arn.account}:" in role), None)
     return outside.keys(arn.region, role)

@@ -44,7 +44,7 @@ from chalicelib.domain.wording_deletion import (
 )
 from chalicelib.usecases.each import do_each
 from chalicelib.usecases.gathering import gather_evidence
-from chalicelib.usecases.locate import keys_at, projects_of
+from chalicelib.usecases.locate import keys_among, projects_of
 from chalicelib.usecases.ports import Conflict, Due, Keys, Outside, OutsideError, PermanentError, TemporaryError
 
 _DISABLED = frozenset({DeletionState.QUARANTINED, DeletionState.SCHEDULED})
@@ -63,13 +63,14 @@ class Work:
     outside: Outside
     deletion: Deletion
     key: Key
+    projects: tuple[Project, ...]
     now: datetime
     proof: Proof | None = None
 
     @property
     def kms(self) -> Keys:
         """KMS in the key's account and region."""
-        return keys_at(self.outside, self.key)
+        return keys_among(self.outside, self.key.arn, self.projects)
 
 
 def advance_deletions(outside: Outside, *, gather: Gather = gather_evidence) -> int:
@@ -86,7 +87,7 @@ def advance_deletion(outside: Outside, deletion_id: str, *, gather: Gather = gat
         return deletion
     stand_in = Key(arn=deletion.arn, state=KeyState.RETIRING, projects=(), first_seen_at=now)
     key = outside.tracker.key(deletion.arn) or stand_in
-    work = Work(outside=outside, deletion=deletion, key=key, now=now)
+    work = Work(outside=outside, deletion=deletion, key=key, projects=projects_of(outside, key), now=now)
     try:
         return _step(work, gather)
     except Conflict:
@@ -196,7 +197,7 @@ def _is_enabled(work: Work) -> bool:
 
 
 def _cry_for_help(work: Work, why: str) -> None:
-    notice = rescue_stuck(work.deletion, work.key, projects_of(work.outside, work.key), work.now, why=why)
+    notice = rescue_stuck(work.deletion, work.key, work.projects, work.now, why=why)
     if work.outside.tracker.notice(notice.notice_id) is None:
         work.outside.tracker.commit(Change(records=(), notices=(notice,)))
 
@@ -264,7 +265,7 @@ def _record(  # noqa: PLR0913 - what becomes of both records, and how that is to
     work.outside.tracker.commit(
         Change(
             records=(deletion, key),
-            notices=(telling(deletion, key, projects_of(work.outside, work.key), work.now),),
+            notices=(telling(deletion, key, work.projects, work.now),),
             audit=(entry,),
         )
     )
