@@ -304,6 +304,7 @@ def _legacy_user(secret_id: str) -> LegacyUser:
     """Whose credentials a secret holds, as STS says to who calls with them."""
     import boto3
 
+    from chalicelib.adapters.sts import Sts
     from chalicelib.domain.observed import LegacyUser
 
     given = _secrets().credentials(secret_id)
@@ -313,21 +314,7 @@ def _legacy_user(secret_id: str) -> LegacyUser:
         aws_access_key_id=given.access_key_id,
         aws_secret_access_key=given.secret_access_key,
     )
-    return LegacyUser(access_key_id=given.access_key_id, arn=_caller(signed, f"the credentials secret {secret_id}"))
-
-
-def _caller(signed: Any, whose: str) -> str:  # noqa: ANN401 - boto3 ships no types
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    call = "sts:GetCallerIdentity"
-    try:
-        return str(signed.get_caller_identity()["Arn"])
-    except ClientError as error:
-        code = str(error.response.get("Error", {}).get("Code", ""))
-        text = f"{call} with {whose} was refused ({code}): see that its access key is whole and active"
-        raise PermanentError(text, call=call, code=code) from error
-    except BotoCoreError as error:
-        raise TemporaryError(f"{call} with {whose} got no answer: {error}", call=call) from error
+    return LegacyUser(access_key_id=given.access_key_id, arn=Sts(signed).caller(f"the credentials secret {secret_id}"))
 
 
 def _signed_by(body: bytes, signature: str) -> str | None:
@@ -400,30 +387,20 @@ def at_once(*calls: Callable[[], Any]) -> tuple[Any, ...]:
 
 def _own_account() -> str:
     """The account that this process runs in, which never changes: asked once."""
+    from chalicelib.adapters.sts import Sts
+
     with _building:
         if _world.account is None:
-            _world.account = str(_ask_sts("get_caller_identity")["Account"])
+            _world.account = Sts(client("sts")).account()
         return _world.account
-
-
-def _ask_sts(operation: str, **arguments: str) -> dict[str, Any]:
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    call = f"sts:{operation}"
-    try:
-        answer: dict[str, Any] = getattr(client("sts"), operation)(**arguments)
-    except ClientError as error:
-        about = arguments.get("RoleArn", "our own account")
-        raise PermanentError(f"{call} for {about} was refused: {error}", call=call, code="sts_refused") from error
-    except BotoCoreError as error:
-        raise TemporaryError(f"{call} got no answer: {error}", call=call) from error
-    return answer
 
 
 def _assumed(service: str, role_arn: str, region: str | None = None) -> Any:  # noqa: ANN401 - boto3 ships no types
     import boto3
 
-    given = _ask_sts("assume_role", RoleArn=role_arn, RoleSessionName="keyturn")["Credentials"]
+    from chalicelib.adapters.sts import Sts
+
+    given = Sts(client("sts")).session(role_arn)
     return boto3.client(
         service,
         region_name=region,

@@ -5,7 +5,8 @@ import json
 
 import boto3
 import pytest
-from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
+from botocore.parsers import ResponseParserError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
@@ -147,6 +148,7 @@ def test_what_lambda_refuses_does_not_get_better_by_waiting(lambda_api, code):
         ConnectTimeoutError(endpoint_url="https://lambda"),
         ReadTimeoutError(endpoint_url="https://lambda"),
         EndpointConnectionError(endpoint_url="https://lambda"),
+        ResponseParserError("<html>"),
     ],
 )
 def test_no_answer_in_time_may_be_one_later(error):
@@ -154,6 +156,10 @@ def test_no_answer_in_time_may_be_one_later(error):
 
     assert "got no answer" in problem.message
     assert PREVIEW in problem.message
+
+
+def test_who_has_no_credentials_waits_for_nothing():
+    assert PREVIEW in failing(Deaf(NoCredentialsError()), PermanentError).message
 
 
 def test_an_answer_that_breaks_off_is_none():

@@ -4,7 +4,8 @@ import json
 from typing import Any, Protocol, TypeVar
 
 import msgspec
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ParamValidationError
+from botocore.parsers import ResponseParserError
 
 from chalicelib.domain.records import Check
 from chalicelib.usecases.ports import PermanentError, TemporaryError
@@ -81,7 +82,9 @@ class Functions:
             code = str(error.response.get("Error", {}).get("Code", ""))
             kind = TemporaryError if code in _MAY_PASS else PermanentError
             raise kind(f"{CALL} of {function} was refused: {error}", call=CALL, code=code) from error
-        except (BotoCoreError, ValueError) as error:
+        except (NoCredentialsError, ParamValidationError) as error:
+            raise PermanentError(f"{CALL} of {function} cannot be asked: {error}", call=CALL) from error
+        except (BotoCoreError, ResponseParserError, ValueError) as error:
             raise TemporaryError(f"{CALL} of {function} got no answer: {error}", call=CALL) from error
         if "FunctionError" in answer:
             text = said.get("errorMessage", "") if isinstance(said, dict) else ""
