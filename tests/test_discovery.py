@@ -143,6 +143,14 @@ def test_a_key_switched_in_atlas_is_adopted_and_its_cycle_begins_today():
     assert project.due == NOW + 90 * DAY
 
 
+@pytest.mark.parametrize("dates", [(), (NOW - 9 * DAY, NOW - 5 * DAY)])
+def test_a_key_switched_in_atlas_has_only_the_dates_at_which_kms_renewed_itself(dates):
+    known = replace(KNOWN, rotated_by_kms_at=NOW - 3 * DAY)
+    switched = replace(SWITCHED, rotated=KeyRotations(automatic=True, dates=dates))
+
+    assert look(switched, known, old_key=OLD_RECORD).project.rotated_by_kms_at == max(dates, default=None)
+
+
 def test_the_key_it_was_switched_from_is_tracked_like_any_other_that_was_replaced():
     news = look(SWITCHED, old_key=OLD_RECORD)
 
@@ -231,12 +239,13 @@ def test_drift_never_overwrites_the_key_that_is_known():
 
 
 def test_material_that_kms_rotated_begins_a_new_cycle():
-    known = replace(KNOWN, last_rung=-7, quiet_until=NOW + DAY)
+    known = replace(KNOWN, last_rung=-7, quiet_until=NOW + DAY, acknowledged_by="anna")
     rotated = replace(SEEN, rotated=KeyRotations(automatic=True, dates=(NOW - 9 * DAY, NOW - DAY)))
 
     project = look(rotated, known).project
 
-    assert (project.rotated_by_kms_at, project.last_rung, project.quiet_until) == (NOW - DAY, None, None)
+    assert (project.rotated_by_kms_at, project.last_rung) == (NOW - DAY, None)
+    assert (project.quiet_until, project.acknowledged_by) == (None, None)
     assert project.due == NOW - DAY + 60 * DAY
 
 

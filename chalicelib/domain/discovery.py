@@ -12,6 +12,7 @@ from chalicelib.domain.acknowledgement import NOT_ACKNOWLEDGED
 from chalicelib.domain.alarm import INVALID_TEXT, KEY_INVALID
 from chalicelib.domain.arn import KeyArn, locate_key
 from chalicelib.domain.coverage import Coverage
+from chalicelib.domain.cycle import begin, renewed
 from chalicelib.domain.key_life import be_replaced, take_up
 from chalicelib.domain.observed import AtlasProject, Encryption, KeyDescription, KeyRotations, KeyStatus, Settings
 from chalicelib.domain.outlook import outlook
@@ -144,17 +145,9 @@ def _last_rotation(project: Project, seen: Seen) -> datetime | None:
 def _adopt(project: Project, seen: Seen, now: datetime) -> Project:
     created = seen.described.created_at if seen.described is not None else None
     first_look = project.key is None
-    return replace(
-        project,
-        key=seen.key,
-        key_since=(created or now) if first_look else now,
-        generation=project.generation if first_look else project.generation + 1,
-        last_rung=None,
-        quiet_until=None,
-        acknowledged_by=None,
-        quiet_in_atlas_until=None,
-        quiet_in_atlas_by=None,
-    )
+    since = (created or now) if first_look else now
+    begun = begin(project, seen.key, since, project.generation if first_look else project.generation + 1)
+    return replace(begun, rotated_by_kms_at=_last_rotation(begun, seen))
 
 
 def _key_records(
@@ -199,8 +192,9 @@ def _remind(project: Project, known: Project | None, now: datetime) -> Project:
     """Move the next reminder only when the due date may have moved, so that a quiet day writes nothing."""
     if project == known:
         return project
-    if known is not None and project.rotated_by_kms_at != known.rotated_by_kms_at:
-        project = replace(project, last_rung=None, quiet_until=None, quiet_in_atlas_until=None, quiet_in_atlas_by=None)
+    at = project.rotated_by_kms_at
+    if known is not None and at is not None and at != known.rotated_by_kms_at:
+        project = renewed(project, at)
     if due_at(project) is not None:
         project = replace(project, last_rung=forget_rungs_ahead(project, now))
     return wind(project, now)

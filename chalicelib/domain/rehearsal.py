@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.countdown import DOLLARS_PER_KEY_MONTH, free_at
+from chalicelib.domain.cycle import begin, renewed
 from chalicelib.domain.records import Key, Project
 from chalicelib.domain.reminders import rungs_owed, waits_for_digest, wind
 from chalicelib.domain.vocabulary import KeyState, Mode, Strategy
@@ -124,12 +125,12 @@ def _speak(life: _Life, rung: int, at: datetime) -> None:
 
 def _rotate(life: _Life, at: datetime) -> None:
     life.rotations.append(at)
-    new_cycle = replace(life.project, last_rung=None, quiet_until=None, quiet_in_atlas_until=None, open_rotation=None)
+    rotated = replace(life.project, open_rotation=None)
     if life.project.policy.strategy is not Strategy.NEW_CMK:
-        life.project = wind(replace(new_cycle, rotated_by_kms_at=at), at)
+        life.project = wind(renewed(rotated, at), at)
         return
     if life.current is not None:
         until = at + life.kept_for if life.kept_for is not None else None
         life.old.append(replace(life.current, replaced_at=at, free_at=until))
     life.current = KeyAhead(arn=None, since=at)
-    life.project = wind(replace(new_cycle, key_since=at), at)
+    life.project = wind(begin(rotated, None, at, rotated.generation + 1), at)

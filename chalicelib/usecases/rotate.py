@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from math import ceil
 
 from chalicelib.domain.alarm import probe
-from chalicelib.domain.arn import KeyArn
+from chalicelib.domain.cycle import begin, renewed
 from chalicelib.domain.discovery import PROJECT_GONE
 from chalicelib.domain.records import AuditEntry, Change, Notice, Problem, Project, Rotation
 from chalicelib.domain.reminders import wind
@@ -230,11 +230,11 @@ def _moved_on(work: Work, outcome: Outcome) -> Rotation:
 def _project_after(work: Work, rotation: Rotation, event: Event | None) -> Project:
     project = work.project
     if event is Event.SWAP_SEEN and rotation.new_key != rotation.old_key:
-        project = _begin_cycle(project, rotation.new_key, work.now, project.generation + 1)
+        project = begin(project, rotation.new_key, work.now, project.generation + 1)
     elif event is Event.SWAPPED_BACK:
-        project = _begin_cycle(project, rotation.old_key, rotation.old_key_since or work.now, project.generation)
+        project = begin(project, rotation.old_key, rotation.old_key_since or work.now, project.generation)
     elif event is Event.RENEWED:
-        project = _forget_the_quiet(replace(project, rotated_by_kms_at=work.now, last_rung=None))
+        project = renewed(project, work.now)
     if event is not None and rotation.state is State.DEPLOYED:
         project = replace(project, alert_to_answer=rotation.rotation_id)
     if rotation.state.terminal and project.open_rotation == rotation.rotation_id:
@@ -243,16 +243,6 @@ def _project_after(work: Work, rotation: Rotation, event: Event | None) -> Proje
     if project != work.project:
         project = wind(project, work.now)
     return project
-
-
-def _begin_cycle(project: Project, key: KeyArn | None, since: datetime, generation: int) -> Project:
-    begun = replace(project, key=key, key_since=since, rotated_by_kms_at=None, generation=generation, last_rung=None)
-    return _forget_the_quiet(begun)
-
-
-def _forget_the_quiet(project: Project) -> Project:
-    """Nobody has asked for silence about the cycle that begins."""
-    return replace(project, quiet_until=None, acknowledged_by=None, quiet_in_atlas_until=None, quiet_in_atlas_by=None)
 
 
 def _notices(work: Work, project: Project, rotation: Rotation, outcome: Outcome) -> tuple[Notice, ...]:
