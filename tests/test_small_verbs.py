@@ -563,6 +563,21 @@ def test_a_key_id_that_lives_in_two_regions_must_be_said_where(world):
     assert show.show_key(world.outside, twin.key_id, region="us-east-1")["arn"] == str(twin)
 
 
+def test_a_key_is_found_by_its_id_and_by_its_arn_however_they_are_spelt(world):
+    arn = old_key(world)
+
+    for name in (arn.key_id, arn.key_id.upper(), str(arn), f" {str(arn).upper()} "):
+        assert show.show_key(world.outside, name)["arn"] == str(arn)
+
+
+def test_an_arn_names_the_key_of_its_own_region_and_no_twin(world):
+    twin, unknown = replace(old_key(world), region="us-east-1"), replace(old_key(world), region="us-west-2")
+    world.put(Key(arn=twin, state=KeyState.UNUSED, projects=(), first_seen_at=START))
+
+    assert show.show_key(world.outside, str(twin))["arn"] == str(twin)
+    assert refused(show.show_key, world.outside, str(unknown)).no == No.UNKNOWN
+
+
 def test_a_key_is_not_found_in_another_account(world):
     no = refused(show.show_key, world.outside, old_key(world).key_id, account="999999999999")
 

@@ -14,12 +14,11 @@ from chalicelib.domain.approval import (
     open_deletion,
     require_a_name,
 )
-from chalicelib.domain.arn import parse_key_id
 from chalicelib.domain.records import AuditEntry, Change, Deletion, Key
 from chalicelib.domain.refusals import No, Refusal
 from chalicelib.domain.vocabulary import KeyState
 from chalicelib.domain.wording_deletion import deletion_approved, deletion_ended, deletion_requested
-from chalicelib.usecases.locate import projects_of
+from chalicelib.usecases.locate import deletion_named, key_named, projects_of
 from chalicelib.usecases.ports import Outside
 
 _SWEPT = frozenset({KeyState.RETIRING, KeyState.UNUSED})
@@ -29,7 +28,7 @@ def request_deletion(
     outside: Outside, key_id: str, *, account: str | None, region: str | None, requester: str, reason: str
 ) -> Deletion:
     """Ask for a key's deletion, bound to its present proof; raises Refusal with every reason against it."""
-    key = _find_key(outside, key_id, account, region)
+    key = key_named(outside, key_id, account=account, region=region)
     projects = projects_of(outside, key)
     now = outside.now()
     if key.deletion_id is not None and _is_over(outside, key.deletion_id) and key.state is not KeyState.DELETED:
@@ -48,7 +47,7 @@ def request_deletion(
 
 def approve_deletion(outside: Outside, deletion_id: str, *, digest: str, approver: str) -> Deletion:
     """Approve a requested deletion by its proof's digest, once, by another principal; else raises Refusal."""
-    before = _find_deletion(outside, deletion_id)
+    before = deletion_named(outside, deletion_id)
     now = outside.now()
     key = outside.tracker.key(before.arn)
     approved = approve(before, key, digest=digest, approver=approver, now=now)
@@ -66,7 +65,7 @@ def approve_deletion(outside: Outside, deletion_id: str, *, digest: str, approve
 
 def call_off_deletion(outside: Outside, deletion_id: str, *, who: str) -> Deletion:
     """Call a deletion off; from quarantine on, the key comes back at retire's next look, which is due at once."""
-    before = _find_deletion(outside, deletion_id)
+    before = deletion_named(outside, deletion_id)
     now = outside.now()
     after = call_off(before, who=who, now=now)
     key = outside.tracker.key(before.arn)
@@ -84,7 +83,7 @@ def call_off_deletion(outside: Outside, deletion_id: str, *, who: str) -> Deleti
 def attest(outside: Outside, key_id: str, *, account: str | None, region: str | None, who: str, statement: str) -> Key:
     """Record that a person vouches for what no API shows; the key is swept again soon."""
     require_a_name(who)
-    key = _find_key(outside, key_id, account, region)
+    key = key_named(outside, key_id, account=account, region=region)
     if not statement.strip():
         raise Refusal(No.INVALID, "the statement is empty: say what was looked at and found")
     if key.state in {KeyState.CURRENT, KeyState.DEPLOYING, KeyState.DELETED}:
@@ -101,25 +100,6 @@ def attest(outside: Outside, key_id: str, *, account: str | None, region: str | 
     entry = AuditEntry(at=now, who=who, what="key attested", subject=key.arn.key_id, why=statement)
     outside.tracker.commit(Change(records=(vouched,), audit=(entry,)))
     return replace(vouched, version=vouched.version + 1)
-
-
-def _find_key(outside: Outside, key_id: str, account: str | None, region: str | None) -> Key:
-    bare = parse_key_id(key_id)
-    named = outside.tracker.keys_named(bare) if bare is not None else ()
-    found = [k for k in named if account in {None, k.arn.account} and region in {None, k.arn.region}]
-    if not found:
-        raise Refusal(No.UNKNOWN, f"no key {key_id} is known here")
-    if len(found) > 1:
-        choices = ", ".join(sorted(f"account={k.arn.account} region={k.arn.region}" for k in found))
-        raise Refusal(No.INVALID, f"{key_id} names several keys, say which: {choices}", choices=choices)
-    return found[0]
-
-
-def _find_deletion(outside: Outside, deletion_id: str) -> Deletion:
-    deletion = outside.tracker.deletion(deletion_id)
-    if deletion is None:
-        raise Refusal(No.UNKNOWN, f"no deletion {deletion_id} is known here")
-    return deletion
 
 
 def _is_over(outside: Outside, deletion_id: str) -> bool:

@@ -12,7 +12,7 @@ from chalicelib.domain.records import AuditEntry, Change, Check, Reason, Rotatio
 from chalicelib.domain.refusals import No, Refusal
 from chalicelib.domain.rollback import ask_rollback
 from chalicelib.domain.rotation import may_be_cancelled
-from chalicelib.usecases.locate import project_named
+from chalicelib.usecases.locate import project_named, rotation_named
 from chalicelib.usecases.ports import Conflict, Outside, OutsideError
 
 _log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ def _refuse_what_fails(checks: tuple[Check, ...]) -> None:
 
 def cancel_rotation(outside: Outside, project_id: str, rotation: str, *, who: str) -> Rotation:
     """Ask for a rotation to be given up; possible until the settings are changed."""
-    found = _find(outside, project_id, rotation)
+    found = rotation_named(outside, project_id, rotation)
     if found.state.terminal:
         raise Refusal(No.CONFLICT, f"the rotation is {found.state} already")
     if not may_be_cancelled(found):
@@ -90,7 +90,7 @@ def cancel_rotation(outside: Outside, project_id: str, rotation: str, *, who: st
 def roll_back_rotation(outside: Outside, project_id: str, rotation: str, *, who: str) -> Rotation:
     """Ask for the settings to go back to the old key; possible while that key is kept and no other took over."""
     project = project_named(outside, project_id)
-    found = _find(outside, project_id, rotation)
+    found = rotation_named(outside, project_id, rotation)
     now = outside.now()
     asked, reopened = ask_rollback(found, project, outside.tracker.key(found.old_key), who=who, now=now)
     entry = AuditEntry(at=now, who=who, what="rollback requested", subject=project_id, after=rotation)
@@ -98,11 +98,3 @@ def roll_back_rotation(outside: Outside, project_id: str, rotation: str, *, who:
     outside.tracker.commit(Change(records=records, audit=(entry,)))
     outside.messages.wake_rotation(project_id, rotation)
     return replace(asked, version=asked.version + 1)
-
-
-def _find(outside: Outside, project_id: str, rotation: str) -> Rotation:
-    project_named(outside, project_id)
-    found = outside.tracker.rotation(project_id, rotation)
-    if found is None:
-        raise Refusal(No.UNKNOWN, f"project {project_id} has no rotation {rotation}")
-    return found

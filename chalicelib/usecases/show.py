@@ -11,10 +11,10 @@ from chalicelib.domain.countdown import dollars_per_month, free_at, free_at_with
 from chalicelib.domain.deployment import banner
 from chalicelib.domain.guarding import is_needed
 from chalicelib.domain.records import Deletion, Key, Policy, Project, Reason, Rotation
-from chalicelib.domain.refusals import No, Refusal
 from chalicelib.domain.reminders import cycle_start, due_at, period_days
 from chalicelib.domain.vocabulary import About, KeyState
 from chalicelib.domain.wording_deletion import harm_told, kind_of_harm
+from chalicelib.usecases.locate import deletion_named, key_named, project_named, rotation_named
 from chalicelib.usecases.observe import all_of
 from chalicelib.usecases.ports import Outside
 
@@ -34,9 +34,7 @@ def show_project(outside: Outside, project_id: str) -> Shape:
 
 def show_project_version(outside: Outside, project_id: str) -> tuple[int, Shape]:
     """The version that a project is remembered at, and the project."""
-    project = outside.tracker.project(project_id)
-    if project is None:
-        raise Refusal(No.UNKNOWN, f"there is no project {project_id}")
+    project = project_named(outside, project_id)
     return project.version, _project(outside, project)
 
 
@@ -49,9 +47,7 @@ def show_rotations(outside: Outside, project_id: str, cursor: str | None, limit:
 
 def show_rotation(outside: Outside, project_id: str, rotation_id: str) -> Shape:
     """One rotation."""
-    rotation = outside.tracker.rotation(project_id, rotation_id)
-    if rotation is None:
-        raise Refusal(No.UNKNOWN, f"project {project_id} has no rotation {rotation_id}")
+    rotation = rotation_named(outside, project_id, rotation_id)
     return rotation_shape(rotation) | {"still_readable": _still_readable(outside, rotation)}
 
 
@@ -102,34 +98,17 @@ def show_key(
     region: str | None = None,
     retention_days: int | None = None,
 ) -> Shape:
-    """One key by its bare id; with `retention_days` also when it would come free under that retention."""
-    key = _key_named(outside, key_id, account, region)
+    """One key by its id or ARN; with `retention_days` also when it would come free under that retention."""
+    key = key_named(outside, key_id, account=account, region=region)
     if retention_days is None:
         return key_shape(key)
     what_if = {"retention_days": retention_days, "free_at": _time(free_at_with(key, retention_days))}
     return key_shape(key) | {"what_if": what_if}
 
 
-def _key_named(outside: Outside, key_id: str, account: str | None, region: str | None) -> Key:
-    found = [
-        key
-        for key in outside.tracker.keys_named(key_id)
-        if account in {None, key.arn.account} and region in {None, key.arn.region}
-    ]
-    if not found:
-        raise Refusal(No.UNKNOWN, f"there is no key {key_id}")
-    if len(found) > 1:
-        places = ", ".join(f"account={key.arn.account}&region={key.arn.region}" for key in found)
-        raise Refusal(No.INVALID, f"{key_id} names several keys; say which: {places}")
-    return found[0]
-
-
 def show_deletion(outside: Outside, deletion_id: str) -> Shape:
     """One request to delete a key."""
-    deletion = outside.tracker.deletion(deletion_id)
-    if deletion is None:
-        raise Refusal(No.UNKNOWN, f"there is no deletion {deletion_id}")
-    return deletion_shape(deletion)
+    return deletion_shape(deletion_named(outside, deletion_id))
 
 
 def show_activity(outside: Outside, cursor: str | None, limit: int) -> Shape:
