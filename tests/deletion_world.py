@@ -1,6 +1,6 @@
 """A key that two clean sweeps found free, its project, and whoever wants it deleted: all on the fakes of the ports.
 
-What Atlas shows of the key is set by a test: nothing, snapshots, or no answer.
+What Atlas shows of the key is set by a test: nothing, snapshots, no answer, or that the current key is invalid.
 """
 
 from fake_atlas import ORGANIZATION, PROJECT
@@ -49,7 +49,7 @@ class Leaving(World):
 
     def __init__(self):
         super().__init__(tracker=WatchedTracker())
-        self.snapshots, self.unread, self.gathered = 0, (), 0
+        self.snapshots, self.unread, self.gathered, self.valid = 0, (), 0, True
         self.journal = self.tracker.journal = self.keys.calls
         assert self.keys.add() == ARN
         policy = Policy(recipients=("a@b",))
@@ -85,7 +85,7 @@ class Leaving(World):
             point_in_time=False,
         )
         seen = ClusterEvidence(cluster=cluster, alive=True, tally=Tally(read=9, of_this_key=self.snapshots))
-        settings = Settings(enabled=True, key="mrk-" + "0" * 32, valid=True)
+        settings = Settings(enabled=True, key="mrk-" + "0" * 32, valid=self.valid)
         project = ProjectEvidence(project_id=PROJECT, settings=settings, clusters=(seen,))
         return Evidence(key=key, gathered_at=now, atlas_date=now, projects=(project,), unread=self.unread)
 

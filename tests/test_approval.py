@@ -23,7 +23,8 @@ from chalicelib.domain.evidence import Evidence, ProjectEvidence
 from chalicelib.domain.observed import KeyStatus, Settings
 from chalicelib.domain.records import Deletion, Key, Policy, Project, Reason
 from chalicelib.domain.refusals import No, Refusal
-from chalicelib.domain.retirement import Look, Step, atlas_is_unwell, decide, next_look, quarantine_ends
+from chalicelib.domain.retention import current_key_in_trouble
+from chalicelib.domain.retirement import Look, Step, decide, next_look, quarantine_ends
 from chalicelib.domain.transition import IllegalTransition
 from chalicelib.domain.vocabulary import DeletionState, KeyState
 
@@ -384,7 +385,7 @@ def test_while_atlas_finds_a_key_invalid_nothing_is_disabled_and_a_disabled_key_
             ProjectEvidence(project_id="p1", settings=Settings(enabled=True, valid=False)),
         ),
     )
-    reasons = tuple(atlas_is_unwell(evidence))
+    reasons = tuple(current_key_in_trouble(evidence))
     approved, disabled = requested(state=DeletionState.APPROVED), quarantined()
 
     steps = [decide(d, look(d, reasons=reasons)).step for d in (approved, disabled)]

@@ -34,8 +34,7 @@ from chalicelib.domain.approval import (
     open_compensation,
     open_deletion,
 )
-from chalicelib.domain.evidence import Evidence, ProjectEvidence
-from chalicelib.domain.observed import KeyStatus, Settings
+from chalicelib.domain.observed import KeyStatus
 from chalicelib.domain.records import Policy, Reason
 from chalicelib.domain.refusals import No, Refusal
 from chalicelib.domain.retirement import (
@@ -44,7 +43,6 @@ from chalicelib.domain.retirement import (
     LOOK_EVERY,
     UNREAD_WAITS,
     Step,
-    atlas_is_unwell,
     decide,
     next_look,
 )
@@ -326,32 +324,12 @@ def test_two_spellings_of_one_deletion_date_are_not_two_dates(apart, step):
     assert decide(deletion, look(deletion, **shown)).step is step
 
 
-@pytest.mark.parametrize("kind", ["drift", "invalid_settings"])
-def test_trouble_of_the_current_key_keeps_a_disabled_key_from_going_and_an_untouched_one_waiting(kind):
-    trouble = (Reason(kind=kind, text="x", project_id="p1"),)
+def test_trouble_of_the_current_key_keeps_a_disabled_key_from_going_and_an_untouched_one_waiting():
+    trouble = (Reason(kind="drift", text="x", project_id="p1"),)
     untouched = (requested(), requested(state=DeletionState.APPROVED))
 
     assert {decide(d, look(d, reasons=trouble)).step for d in untouched} == {Step.WAIT}
     assert {decide(d, look(d, reasons=trouble)).step for d in (quarantined(), scheduled())} == {Step.RESCUE}
-
-
-@pytest.mark.parametrize(
-    ("settings", "unwell"),
-    [
-        (Settings(enabled=True, valid=False), True),
-        (Settings(enabled=False, valid=False), False),
-        (Settings(enabled=True, valid=True), False),
-        (Settings(enabled=True, valid=None), False),
-        (None, False),
-    ],
-)
-def test_atlas_is_unwell_where_it_finds_the_key_of_enabled_settings_invalid(settings, unwell):
-    seen = Evidence(
-        key=KEY, gathered_at=NOW, atlas_date=None, projects=(ProjectEvidence(project_id="p7", settings=settings),)
-    )
-    reason = Reason(kind="invalid_settings", text="Atlas finds the project's current key invalid", project_id="p7")
-
-    assert tuple(atlas_is_unwell(seen)) == ((reason,) if unwell else ())
 
 
 def test_the_times_are_those_that_the_documents_promise():

@@ -242,6 +242,16 @@ def test_a_need_found_at_any_time_brings_the_key_back_within_a_day(world, days):
     assert [n.kind for n in world.tracker.notices if n.escalate] == [NoticeKind.KEY_RESCUED]
 
 
+def test_a_current_key_that_atlas_finds_invalid_brings_the_old_one_back_and_is_said_once(world):
+    world.quarantined()
+    world.valid = False
+
+    world.look_hourly_for(DAY)
+
+    (notice,) = (n for n in world.tracker.notices if n.kind is NoticeKind.KEY_RESCUED)
+    assert (world.status, notice.text.count("invalid")) == (KeyStatus.ENABLED, 1)
+
+
 def test_what_cannot_be_read_disables_nothing_and_is_shown(world):
     deletion_id = world.approved()
     world.unread = (Unread(call="clusters", cause="503"),)

@@ -22,14 +22,9 @@ class Alarm:
     notice: Notice
 
 
-def finds_invalid(settings: Settings | None) -> bool:
-    """Whether Atlas says that it cannot use the key any more; what could not be read says nothing."""
-    return settings is not None and settings.enabled and settings.valid is False
-
-
 def probe(project: Project, settings: Settings | None, now: datetime) -> Alarm | None:
     """An alarm when the settings show an invalid key that nobody has been told of yet."""
-    if not finds_invalid(settings) or KEY_INVALID in project.drift:
+    if settings is None or not settings.found_invalid or KEY_INVALID in project.drift:
         return None
     told = replace(project, valid=False, drift=(*project.drift, KEY_INVALID))
     return Alarm(project=told, notice=drift(told, KEY_INVALID, INVALID_TEXT, now))

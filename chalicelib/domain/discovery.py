@@ -215,7 +215,7 @@ def _drifts(known: Project | None, seen: Seen) -> Iterable[tuple[str, str]]:
                     " the old key is tracked: do not delete it."
                 ),
             )
-    if settings.enabled and settings.valid is False:
+    if settings.found_invalid:
         yield KEY_INVALID, INVALID_TEXT
     if seen.named is None and wants_backups_read(known, seen.key):
         yield (

@@ -45,6 +45,11 @@ class Settings:
     other_provider: Encryption = Encryption.NONE
     access_key_id: str | None = None
 
+    @property
+    def found_invalid(self) -> bool:
+        """Whether Atlas says that it cannot use the key any more; what it does not say is no trouble."""
+        return self.enabled and self.valid is False
+
 
 @dataclass(frozen=True, kw_only=True)
 class AtlasRole:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from chalicelib.domain.evidence import Evidence
 from chalicelib.domain.observed import KeyStatus
 from chalicelib.domain.records import Deletion, Key, Reason
 from chalicelib.domain.retention import PASSING
@@ -35,7 +34,6 @@ _SAME = timedelta(minutes=1)
 """How far two spellings of one date may be apart."""
 
 _WAITS = frozenset({"unread", "confirmation"}) | PASSING
-_INVALID = "invalid_settings"
 _PENDING = frozenset({KeyStatus.PENDING_DELETION, KeyStatus.PENDING_REPLICA_DELETION})
 
 
@@ -87,7 +85,7 @@ def decide(deletion: Deletion, look: Look) -> Decision:
 
 def _keep(deletion: Deletion, reasons: tuple[Reason, ...], now: datetime) -> Decision:
     untouched = deletion.state in {State.REQUESTED, State.APPROVED}
-    waits = _WAITS | {_INVALID, "drift"} if untouched else _WAITS
+    waits = _WAITS | {"drift"} if untouched else _WAITS
     needs = tuple(reason for reason in reasons if reason.kind not in waits)
     if needs:
         return Decision(step=Step.RESCUE, reasons=needs)
@@ -112,15 +110,6 @@ def next_look(deletion: Deletion, now: datetime) -> datetime:
     if turn is None or turn > now + LOOK_EVERY:
         return now + LOOK_EVERY
     return turn if turn > now else now + UNREAD_WAITS
-
-
-def atlas_is_unwell(seen: Evidence) -> Iterable[Reason]:
-    """Atlas finds a project's key invalid: no key of that project may be touched now, any may be the cure."""
-    for project in seen.projects:
-        if project.settings is not None and project.settings.enabled and project.settings.valid is False:
-            yield Reason(
-                kind=_INVALID, text="Atlas finds the project's current key invalid", project_id=project.project_id
-            )
 
 
 def is_last_chance(deletion: Deletion, now: datetime) -> bool:

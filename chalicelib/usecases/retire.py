@@ -26,7 +26,6 @@ from chalicelib.domain.retirement import (
     Decision,
     Look,
     Step,
-    atlas_is_unwell,
     decide,
     is_hurried,
     is_last_chance,
@@ -112,7 +111,7 @@ def _look(work: Work, gather: Gather) -> tuple[Work, Look]:
     if look.status is KeyStatus.GONE or work.deletion.called_off_by is not None:
         return work, look
     evidence = gather(work.outside, _as_judged(work), work.now)
-    reasons = (*reasons_to_keep(evidence, work.now), *atlas_is_unwell(evidence))
+    reasons = reasons_to_keep(evidence, work.now)
     work = replace(work, proof=document(evidence, reasons))
     return work, replace(look, reasons=(*look.reasons, *reasons))
 

@@ -4,7 +4,7 @@ import logging
 from dataclasses import replace
 from datetime import datetime
 
-from chalicelib.domain.alarm import finds_invalid, probe
+from chalicelib.domain.alarm import probe
 from chalicelib.domain.approval import open_compensation
 from chalicelib.domain.arn import KeyArn, parse_key_arn
 from chalicelib.domain.evidence import Evidence
@@ -62,7 +62,7 @@ def _trail(compensation: Deletion) -> tuple[AuditEntry, ...]:
 
 
 def _tell_what_is_invalid(outside: Outside, evidence: Evidence, now: datetime) -> None:
-    for seen in (seen for seen in evidence.projects if finds_invalid(seen.settings)):
+    for seen in (one for one in evidence.projects if one.settings is not None and one.settings.found_invalid):
         project = outside.tracker.project(seen.project_id)
         alarm = probe(project, seen.settings, now) if project is not None else None
         if alarm is not None:
