@@ -134,6 +134,7 @@ def a_world(**changes) -> World:
         seen_at=START,
         key=key,
         key_since=START,
+        granted_by=key,
         role_arn=ROLE_ARN,
         role_id=ROLE_ID,
         next_reminder_at=START + 60 * DAY,

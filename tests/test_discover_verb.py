@@ -1,10 +1,24 @@
 """The daily look: what is adopted, what is told as drift, and what does not hold up the rest."""
 
+import json
 from dataclasses import replace
 
 import pytest
 from fake_atlas import PROJECT, ROLE_ARN, FakeAtlas, a_cluster, an_event, some_settings
-from simple_world import DAY, FORBIDDEN, HOUR, START, World, a_policy_for, a_world, found, in_state, old_key, raising
+from simple_world import (
+    ACCOUNT,
+    DAY,
+    FORBIDDEN,
+    HOUR,
+    START,
+    World,
+    a_policy_for,
+    a_world,
+    found,
+    in_state,
+    old_key,
+    raising,
+)
 
 from chalicelib.domain.key_policy import ATLAS_ACTIONS
 from chalicelib.domain.observed import Encryption, KeyStatus, Settings
@@ -189,6 +203,41 @@ def test_a_permission_taken_out_of_the_key_policy_is_told_once_and_again_after_i
     assert told == [1, 1, 1, 2]
     assert world.project.drift == ("grant_removed",)
     assert "kms:Encrypt, kms:Decrypt" in world.told(NoticeKind.DRIFT)[0]
+
+
+FENCE = {
+    "Effect": "Deny",
+    "Principal": "*",
+    "Action": "kms:*",
+    "Resource": "*",
+    "Condition": {"NotIpAddress": {"aws:SourceIp": "10.0.0.0/8"}},
+}
+ORDINARY = {
+    "left to IAM": a_policy_for(f"arn:aws:iam::{ACCOUNT}:root", Action="kms:*"),
+    "denied elsewhere": json.dumps({"Statement": [*json.loads(a_policy_for())["Statement"], FENCE]}),
+}
+
+
+@pytest.mark.parametrize("policy", ORDINARY.values(), ids=ORDINARY)
+def test_a_policy_that_was_never_more_generous_is_no_drift_after_a_switch_by_hand_either(world, policy):
+    before = old_key(world)
+    world.in_atlas.settings = some_settings(world.keys.add(policy))
+
+    for _ in range(2):
+        look(world)
+        world.wait(DAY)
+
+    assert [notice.detail["drift"] for notice in world.tracker.notices] == ["key_changed_by_hand"]
+    assert (world.project.drift, world.tracker.key(before).state) == ((), KeyState.RETIRING)
+
+
+def test_a_grant_that_is_taken_out_right_after_a_rotation_is_missed_by_the_next_look(world):
+    done = in_state(world, "deployed").now
+    world.keys.set_policy(done.new_key, ORDINARY["left to IAM"])
+
+    look(world)
+
+    assert world.project.drift == ("grant_removed",)
 
 
 def test_a_key_policy_that_may_not_be_read_is_not_taken_for_a_grant_removed(world):

@@ -9,6 +9,7 @@ from chalicelib.domain.alarm import KEY_INVALID, probe
 from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.coverage import Coverage
 from chalicelib.domain.discovery import Seen, changes, locate
+from chalicelib.domain.key_policy import ATLAS_ACTIONS
 from chalicelib.domain.observed import AtlasProject, Encryption, KeyDescription, KeyRotations, KeyStatus, Settings
 from chalicelib.domain.records import Key, Policy, Project, Uncovered
 from chalicelib.domain.vocabulary import KeyState
@@ -28,6 +29,7 @@ SEEN = Seen(
     role_id="role",
     role_arn="arn:aws:iam::111122223333:role/atlas",
     threshold_days=90,
+    missing=(),
     named=frozenset(),
 )
 SWITCHED = replace(SEEN, key=OTHER, described=replace(SEEN.described, arn=OTHER, created_at=NOW - 2 * DAY))
@@ -201,6 +203,61 @@ def test_a_grant_that_was_taken_away_is_told_with_what_is_missing_from_whom():
 
     assert f"does not give {SEEN.role_arn} kms:Encrypt, kms:Decrypt any more" in text
     assert str(KEY) in text
+
+
+LEFT_TO_IAM = replace(SEEN, missing=ATLAS_ACTIONS, left_to_iam=ATLAS_ACTIONS)
+WITH_ANOTHER_ROLE = replace(LEFT_TO_IAM, role_arn="arn:aws:iam::111122223333:role/another")
+INVALID = replace(SEEN.settings, valid=False)
+
+
+@pytest.mark.parametrize(
+    ("known", "seen"),
+    [
+        (None, LEFT_TO_IAM),
+        (None, replace(SEEN, missing=ATLAS_ACTIONS)),
+        (replace(KNOWN, granted_by=None), LEFT_TO_IAM),
+        (replace(KNOWN, granted_by=OTHER), LEFT_TO_IAM),
+        (KNOWN, WITH_ANOTHER_ROLE),
+        (KNOWN, replace(SEEN, missing=None)),
+        (KNOWN, replace(LEFT_TO_IAM, key=OTHER)),
+    ],
+)
+def test_what_was_never_seen_given_was_not_removed_while_atlas_finds_the_key_valid(known, seen):
+    first = look(seen, known)
+    second = look(seen, first.project)
+
+    assert "grant_removed" not in [*codes(first), *codes(second)]
+
+
+@pytest.mark.parametrize("known", [None, KNOWN, replace(KNOWN, granted_by=None)])
+def test_a_grant_that_is_missing_while_atlas_finds_the_key_invalid_is_told_whoever_saw_it_before(known):
+    news = look(replace(SEEN, missing=("kms:Decrypt",), settings=INVALID), known)
+
+    assert codes(news) == ["key_invalid", "grant_removed"]
+    assert ("any more" in news.drift[1][1]) == (known == KNOWN)
+
+
+@pytest.mark.parametrize(("known", "told"), [(KNOWN, True), (replace(KNOWN, granted_by=None), False)])
+def test_a_grant_that_iam_may_give_instead_is_missed_only_where_the_key_policy_gave_it_before(known, told):
+    news = look(replace(LEFT_TO_IAM, settings=INVALID), known)
+
+    assert ("grant_removed" in codes(news)) == told
+
+
+@pytest.mark.parametrize(
+    ("known", "seen", "granted_by"),
+    [
+        (None, SEEN, KEY),
+        (None, LEFT_TO_IAM, None),
+        (KNOWN, LEFT_TO_IAM, KEY),
+        (KNOWN, replace(SEEN, missing=None), KEY),
+        (KNOWN, WITH_ANOTHER_ROLE, None),
+        (KNOWN, SWITCHED, OTHER),
+        (KNOWN, replace(SWITCHED, missing=None), None),
+    ],
+)
+def test_the_key_that_was_seen_to_let_atlas_in_is_remembered_as_long_as_key_and_role_stay(known, seen, granted_by):
+    assert look(seen, known).project.granted_by == granted_by
 
 
 def test_an_invalid_key_that_the_alarm_has_told_of_already_is_not_told_again():

@@ -131,7 +131,8 @@ NEEDED = [
     ("attestation", with_project(attestation_wanted=True)),
     ("region_copies", with_cluster(schedule=replace(SCHEDULE, copy_regions=2))),
     ("drift", with_project(settings=Settings(enabled=True, key=NEXT, valid=False))),
-    ("drift", with_project(drift=("grant_removed",))),
+    ("drift", with_project(drift=("key_not_enabled",))),
+    ("drift", with_project(settings=Settings(enabled=True, key=NEXT), drift=("grant_removed",))),
     ("paused", replace(with_cluster(cluster=PAUSED), key=replace(KEY, paused_clusters=("p1/main",)))),
 ]
 
@@ -421,6 +422,7 @@ def test_while_the_current_key_is_in_trouble_any_older_one_may_be_the_cure(setti
         (Settings(enabled=True, key=NEXT, valid=None), ()),
         (None, ()),
         (Settings(enabled=True, key=NEXT, valid=True), ("project_gone", "key_changed")),
+        (Settings(enabled=True, key=NEXT, valid=True), ("grant_removed",)),
     ],
     ids=str,
 )

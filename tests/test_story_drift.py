@@ -5,7 +5,7 @@ from collections import Counter
 from datetime import datetime, timedelta
 
 import pytest
-from storyteller import Tale, policy_for, telling
+from storyteller import USES, Tale, policy_for, telling
 
 NAMES = (
     "switched",
@@ -16,8 +16,18 @@ NAMES = (
     "leaving",
     "locked",
     "forbidden",
+    "left-to-iam",
+    "fenced",
     "quiet",
 )
+FENCE = {
+    "Effect": "Deny",
+    "Principal": "*",
+    "Action": USES,
+    "Resource": "*",
+    "Condition": {"NotIpAddress": {"aws:SourceIp": "10.0.0.0/8"}},
+}
+"""A denial that touches nobody who comes from where the organization lives."""
 
 
 class Households(Tale):
@@ -27,6 +37,8 @@ class Households(Tale):
         self.set_up, self.world, self.atlas = set_up, set_up.world, set_up.atlas
         trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sts:*"}]}
         self.role = set_up.world.aws.create_role("own-atlas", trust)
+        self.role_by_iam = set_up.world.aws.create_role("iam-atlas", trust)
+        self.allow_role("iam-atlas", "*")
         self.projects = {name: self.settle(name) for name in NAMES}
         self.old_keys = {name: self.current(name) for name in NAMES}
         super().__init__(set_up)
@@ -34,8 +46,9 @@ class Households(Tale):
             self.steer(project_id, guard="tell")
 
     def settle(self, name):
-        role = self.role if name == "forbidden" else self.set_up.role_arn
-        key = self.make_key(policy=policy_for(self.world.aws.account, role))
+        role = {"forbidden": self.role, "left-to-iam": self.role_by_iam}.get(name, self.set_up.role_arn)
+        named, more = (None if name == "left-to-iam" else role), ([FENCE] if name == "fenced" else [])
+        key = self.make_key(policy=policy_for(self.world.aws.account, named, USES, *more))
         project_id = self.atlas.add_project(name, key=key, role_arn=role)
         self.atlas.add_cluster(project_id, "main")
         return project_id
@@ -91,6 +104,8 @@ DRIFTS = {
     "leaving": {"key invalid": 1, "key not enabled": 1},
     "locked": {"key invalid": 1, "grant removed": 1},
     "forbidden": {"key invalid": 1},
+    "left-to-iam": {},
+    "fenced": {},
     "quiet": {},
 }
 

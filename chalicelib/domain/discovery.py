@@ -21,6 +21,8 @@ from chalicelib.domain.records import AuditEntry, Key, Policy, Project
 from chalicelib.domain.reminders import due_at, forget_rungs_ahead, wind
 from chalicelib.domain.vocabulary import KeyState
 
+GRANT_REMOVED = "grant_removed"
+"""The drift of a project whose key's policy does not let Atlas' role in any more."""
 PROJECT_GONE = "project_gone"
 """The drift of a project that its organization lists no more."""
 
@@ -38,8 +40,10 @@ class Seen:
     role_id: str | None
     role_arn: str | None
     threshold_days: int | None
-    missing: tuple[str, ...] = ()
-    """Permissions that the key's policy does not give Atlas' role."""
+    missing: tuple[str, ...] | None = None
+    """Permissions that the key's policy does not itself give Atlas' role; None where it could not be read."""
+    left_to_iam: tuple[str, ...] = ()
+    """Permissions that the key's policy leaves to the IAM policies of the role's account."""
     named: frozenset[str] | None = None
     """The bare ids of all keys that its snapshots name; None where they were not asked, or did not answer."""
 
@@ -130,9 +134,19 @@ def _describe(project: Project, seen: Seen, now: datetime) -> Project:
         atlas_threshold_days=seen.threshold_days,
         role_id=seen.role_id,
         role_arn=seen.role_arn,
+        granted_by=_granted_by(project, seen),
         valid=seen.settings.valid,
         rotated_by_kms_at=_last_rotation(project, seen),
     )
+
+
+def _granted_by(project: Project, seen: Seen) -> KeyArn | None:
+    return seen.key if seen.missing == () or _was_given(project, seen) else None
+
+
+def _was_given(project: Project, seen: Seen) -> bool:
+    """Whether an earlier look saw the key's policy give this very role all that Atlas needs."""
+    return seen.key is not None and project.granted_by == seen.key and project.role_arn == seen.role_arn
 
 
 def _last_rotation(project: Project, seen: Seen) -> datetime | None:
@@ -222,13 +236,24 @@ def _drifts(known: Project | None, seen: Seen) -> Iterable[tuple[str, str]]:
             "backups_unread",
             "its snapshots cannot be listed, so that no other project's key can be known to be free.",
         )
-    if seen.missing:
+    lacking = _lacking(known, seen)
+    if lacking:
+        since = " any more" if known is not None and _was_given(known, seen) else ""
         yield (
-            "grant_removed",
+            GRANT_REMOVED,
             (
-                f"the policy of its key {seen.key} does not give {seen.role_arn} {', '.join(seen.missing)} any more:"
+                f"the policy of its key {seen.key} does not give {seen.role_arn} {', '.join(lacking)}{since}:"
                 " mend the policy at once."
             ),
         )
     if seen.described is not None and seen.described.status is not KeyStatus.ENABLED:
         yield "key_not_enabled", f"its current key {seen.key} is {seen.described.status} in KMS: enable it at once."
+
+
+def _lacking(known: Project | None, seen: Seen) -> tuple[str, ...]:
+    """What was taken away from Atlas' role; what IAM may give instead is missed only where it was given before."""
+    missing = seen.missing or ()
+    if known is not None and _was_given(known, seen):
+        return missing
+    found_invalid = seen.settings.valid is False
+    return tuple(action for action in missing if found_invalid and action not in seen.left_to_iam)

@@ -397,5 +397,10 @@ def problem_of(checks: tuple[Check, ...]) -> Problem | None:
     return Problem(code=failed[0].name, detail="; ".join(check.text for check in failed))
 
 
+def lets_atlas_in(checks: tuple[Check, ...]) -> bool:
+    """Whether the checks found that the next key's own policy gives Atlas' principal all it needs, or will."""
+    return any(check.name == wanted_key_grants.__name__ and check.passed is True for check in checks)
+
+
 def _check(name: str, passed: bool, text: str, *, otherwise: str | None = None) -> Check:  # noqa: FBT001 - the result itself
     return Check(name=name, passed=passed, text=text if passed else (otherwise or f"not so: {text}"))

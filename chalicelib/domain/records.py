@@ -80,6 +80,8 @@ class Project:
     atlas_threshold_days: int | None = None
     role_arn: str | None = None
     role_id: str | None = None
+    granted_by: KeyArn | None = None
+    """The key whose policy was seen to give that role all it needs: only what was given can be taken away."""
     valid: bool | None = None
     access_key_id: str | None = None
     """The access key of an IAM user (its name, no secret) that the settings hold instead of a role."""

@@ -254,10 +254,11 @@ def region_copies(seen: Evidence) -> Iterable[Reason]:
 
 
 def current_key_in_trouble(seen: Evidence) -> Iterable[Reason]:
-    """While the current key cannot be used, any older one may be the cure."""
+    """While the current key cannot be used, any older one may be the cure; its policy alone does not show that."""
     for project in seen.projects:
         invalid = project.settings is not None and project.settings.found_invalid
-        known = sorted(_TROUBLE & set(project.drift))
+        valid = project.settings is not None and project.settings.enabled and project.settings.valid is True
+        known = sorted((_TROUBLE - {"grant_removed"} if valid else _TROUBLE) & set(project.drift))
         if invalid or known:
             said = ", ".join(code.replace("_", " ") for code in known) or "Atlas finds it invalid"
             yield Reason(

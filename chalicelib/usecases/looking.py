@@ -11,7 +11,7 @@ from chalicelib.domain.arn import KeyArn
 from chalicelib.domain.coverage import judge_coverage
 from chalicelib.domain.discovery import Seen, changes, locate, meet, named_by_backups, wants_backups_read
 from chalicelib.domain.key_life import be_named_by_backups
-from chalicelib.domain.key_policy import UnreadablePolicy, missing_permissions
+from chalicelib.domain.key_policy import UnreadablePolicy, left_to_iam, missing_permissions
 from chalicelib.domain.observed import AtlasProject, KeyDescription, KeyRotations, ProjectEvent
 from chalicelib.domain.records import Change, Key, Policy, Project
 from chalicelib.domain.rumours import EVENTS, asleep, concerning, listen_since, wake
@@ -104,7 +104,8 @@ def _look(outside: Outside, found: AtlasProject, known: Project | None, defaults
         role_id=role_id,
         role_arn=role_arn,
         threshold_days=atlas.alert_threshold_days(found.project_id),
-        missing=_missing(policy, role_arn),
+        missing=_told_by(policy, role_arn, missing_permissions),
+        left_to_iam=_told_by(policy, role_arn, left_to_iam) or (),
         named=keys_in_backups(atlas, found.project_id) if wants_backups_read(known, key) else None,
     )
 
@@ -127,14 +128,16 @@ def _ask_kms(
     )
 
 
-def _missing(policy: str | None, role_arn: str | None) -> tuple[str, ...]:
-    """What the key's policy does not give Atlas' role; what cannot be read is not known to be missing."""
+def _told_by(
+    policy: str | None, role_arn: str | None, judge: Callable[[str, str], tuple[str, ...]]
+) -> tuple[str, ...] | None:
+    """What the key's policy says of Atlas' role; None where it cannot be read, and so says nothing."""
     if policy is None or role_arn is None:
-        return ()
+        return None
     try:
-        return missing_permissions(policy, role_arn)
+        return judge(policy, role_arn)
     except UnreadablePolicy:
-        return ()
+        return None
 
 
 def _unless_it_fails(call: Callable[[], Answer]) -> Answer | None:

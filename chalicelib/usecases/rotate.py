@@ -14,6 +14,7 @@ from math import ceil
 from chalicelib.domain.alarm import probe
 from chalicelib.domain.cycle import begin, renewed
 from chalicelib.domain.discovery import PROJECT_GONE
+from chalicelib.domain.preflight import lets_atlas_in
 from chalicelib.domain.records import AuditEntry, Change, Notice, Problem, Project, Rotation
 from chalicelib.domain.reminders import wind
 from chalicelib.domain.rotation import LEASE, TIDY_AFTER, Event, may_be_cancelled, next_state
@@ -231,6 +232,7 @@ def _project_after(work: Work, rotation: Rotation, event: Event | None) -> Proje
     project = work.project
     if event is Event.SWAP_SEEN and rotation.new_key != rotation.old_key:
         project = begin(project, rotation.new_key, work.now, project.generation + 1)
+        project = replace(project, granted_by=rotation.new_key if lets_atlas_in(rotation.checks) else None)
     elif event is Event.SWAPPED_BACK:
         project = begin(project, rotation.old_key, rotation.old_key_since or work.now, project.generation)
     elif event is Event.RENEWED:
