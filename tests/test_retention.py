@@ -21,6 +21,7 @@ from chalicelib.domain.retention import (
     MARGIN_UNUSED,
     PASSING,
     RULES,
+    is_safe,
     judge,
     needs,
     never_served,
@@ -769,3 +770,18 @@ def test_the_proof_holds_what_was_counted_and_is_named_by_its_digest():
 def test_the_same_evidence_gives_the_same_digest_and_any_other_count_another():
     assert document(CLEAN, ()).digest == document(CLEAN, ()).digest
     assert document(CLEAN, ()).digest != document(with_tally(failed=1), ()).digest
+
+
+@pytest.mark.parametrize(
+    ("changes", "safe"),
+    [
+        ({}, True),
+        ({"state": KeyState.UNUSED}, True),
+        ({"state": KeyState.QUARANTINED}, True),
+        ({"safe_since": None}, False),
+        ({"reasons": (Reason(kind="unread", text="clusters failed"),)}, False),
+        *(({"state": state}, False) for state in (KeyState.CURRENT, KeyState.DEPLOYING, KeyState.DELETED)),
+    ],
+)
+def test_a_key_is_safe_once_a_verdict_said_so_and_while_it_is_neither_in_use_nor_gone(changes, safe):
+    assert is_safe(replace(replace(KEY, safe_since=NOW), **changes)) is safe

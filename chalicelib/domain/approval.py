@@ -13,7 +13,7 @@ from enum import StrEnum
 from chalicelib.domain.arn import names_nobody, principal
 from chalicelib.domain.records import Deletion, Key, Project, Reason
 from chalicelib.domain.refusals import No, Refusal
-from chalicelib.domain.retention import never_served
+from chalicelib.domain.retention import is_safe, never_served
 from chalicelib.domain.transition import follow
 from chalicelib.domain.vocabulary import DeletionState as State
 from chalicelib.domain.vocabulary import KeyState
@@ -62,7 +62,6 @@ APPROVE_WITHIN = timedelta(hours=72)
 DEFAULT_QUARANTINE_DAYS = 7
 COMPENSATION = "keyturn"
 """Who takes back what a rotation left behind."""
-_IN_USE = frozenset({KeyState.CURRENT, KeyState.DEPLOYING})
 
 
 def require_a_name(who: str) -> None:
@@ -70,11 +69,6 @@ def require_a_name(who: str) -> None:
     if names_nobody(who):
         text = f"{who} is a federated user, which does not say who stands behind it: call as an IAM user or a role"
         raise Refusal(No.FORBIDDEN, text)
-
-
-def is_safe(key: Key) -> bool:
-    """Whether the last verdict found nothing that needs the key, and the key is not in use since."""
-    return key.safe_since is not None and not key.reasons and key.state not in _IN_USE
 
 
 def quarantine_days(projects: Iterable[Project]) -> int:
@@ -129,7 +123,7 @@ def open_compensation(key: Key, now: datetime) -> Deletion | None:
 def _reasons_against(key: Key, projects: tuple[Project, ...]) -> tuple[Reason, ...]:
     if key.state is KeyState.DELETED:
         return (Reason(kind="deleted", text="it is deleted already"),)
-    if key.state in _IN_USE and not key.reasons:
+    if key.state.in_use and not key.reasons:
         return (Reason(kind="current", text="it is in use"),)
     if not is_safe(key):
         return key.reasons or (Reason(kind="confirmation", text="no sweep has found it free yet"),)
@@ -196,6 +190,6 @@ def forget_deletion(key: Key) -> Key:
 def give_back(key: Key, now: datetime, needs: tuple[Reason, ...] = ()) -> Key:
     """The key after a deletion that ended without deleting it: swept again at once, needed if `needs` are given."""
     key = forget_deletion(key)
-    if key.state not in _IN_USE:
+    if not key.state.in_use:
         key = replace(key, state=KeyState.RETIRING, next_sweep_at=now)
     return replace(key, reasons=needs, clean_since=None, safe_since=None) if needs else key

@@ -8,6 +8,7 @@ from typing import Any
 from chalicelib.domain.arn import KeyArn, locate_key, parse_key_arn
 from chalicelib.domain.observed import KeyDescription, KeyStatus
 from chalicelib.domain.records import Deletion, Harm, Key, Project
+from chalicelib.domain.retention import is_safe
 from chalicelib.domain.retirement import WINDOW_DAYS
 from chalicelib.domain.vocabulary import DeletionState as State
 from chalicelib.domain.vocabulary import GuardMode, KeyState
@@ -146,9 +147,7 @@ def is_going(key: Key) -> bool:
 
 def is_needed(key: Key) -> bool:
     """Whether anything may need the key; one that no sweep has found free yet counts as needed."""
-    if key.state is KeyState.DELETED:
-        return False
-    return key.state in {KeyState.CURRENT, KeyState.DEPLOYING} or bool(key.reasons) or key.safe_since is None
+    return key.state is not KeyState.DELETED and not is_safe(key)
 
 
 def went_through_workflow(call: KeyCall, deletion: Deletion | None) -> bool:

@@ -324,6 +324,13 @@ def reasons_to_keep(seen: Evidence, now: datetime) -> tuple[Reason, ...]:
     )
 
 
+def is_safe(key: Key) -> bool:
+    """Whether the last verdict found nothing that needs the key, and it is neither in use since nor gone."""
+    if key.state.in_use or key.state is KeyState.DELETED:
+        return False
+    return key.safe_since is not None and not key.reasons
+
+
 def never_served(key: Key) -> bool:
     """Whether it is a key of our own that was made for a rotation and never reached any settings."""
     return key.state is KeyState.UNUSED and key.created_by_us
@@ -403,7 +410,7 @@ def _resume(seen: Evidence) -> Key:
 
 def next_sweep_at(key: Key, now: datetime) -> datetime | None:
     """Sleep until the last reason passes, a month at the most: what Atlas tells meanwhile moves the look earlier."""
-    if key.state in {KeyState.DELETED, KeyState.CURRENT, KeyState.DEPLOYING} or key.deletion_id is not None:
+    if key.state.in_use or key.state is KeyState.DELETED or key.deletion_id is not None:
         return None
     kinds = {reason.kind for reason in key.reasons}
     if "deploying" in kinds and "current" not in kinds:

@@ -13,7 +13,6 @@ from chalicelib.domain.observed import KeyStatus
 from chalicelib.domain.records import Deletion, Key, Reason
 from chalicelib.domain.retention import PASSING
 from chalicelib.domain.vocabulary import DeletionState as State
-from chalicelib.domain.vocabulary import KeyState
 
 LOOK_EVERY = timedelta(hours=22)
 """How often an open deletion is looked at: a need is found within 24 hours, the schedule's own period included."""
@@ -148,7 +147,7 @@ def _go_on(deletion: Deletion, look: Look) -> Decision:
 def _records_say(deletion: Deletion, look: Look) -> Iterable[Reason]:
     if look.key.deletion_id != deletion.deletion_id:
         yield Reason(kind="unread", text="the key's record does not know this deletion", call="tracker key")
-    if look.key.state in {KeyState.CURRENT, KeyState.DEPLOYING}:
+    if look.key.state.in_use:
         yield Reason(kind="current", text="it is in use again")
 
 

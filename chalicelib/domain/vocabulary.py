@@ -60,6 +60,11 @@ class KeyState(StrEnum):
     PENDING_DELETION = "pending_deletion"
     DELETED = "deleted"
 
+    @property
+    def in_use(self) -> bool:
+        """Whether the settings of a project name it, or are about to."""
+        return self in {self.CURRENT, self.DEPLOYING}
+
 
 class DeletionState(StrEnum):
     """Where a request to get rid of a key stands."""

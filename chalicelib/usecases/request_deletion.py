@@ -86,7 +86,7 @@ def attest(outside: Outside, key_id: str, *, account: str | None, region: str | 
     key = key_named(outside, key_id, account=account, region=region)
     if not statement.strip():
         raise Refusal(No.INVALID, "the statement is empty: say what was looked at and found")
-    if key.state in {KeyState.CURRENT, KeyState.DEPLOYING, KeyState.DELETED}:
+    if key.state.in_use or key.state is KeyState.DELETED:
         raise Refusal(No.CONFLICT, f"{key.arn} is {key.state}: only a key that is not in use can be vouched for")
     now = outside.now()
     swept = key.state in _SWEPT and key.deletion_id is None

@@ -12,6 +12,7 @@ from chalicelib.domain.deployment import banner
 from chalicelib.domain.guarding import is_needed
 from chalicelib.domain.records import Deletion, Key, Policy, Project, Reason, Rotation
 from chalicelib.domain.reminders import cycle_start, due_at, period_days
+from chalicelib.domain.retention import is_safe
 from chalicelib.domain.vocabulary import About, KeyState
 from chalicelib.domain.wording_deletion import harm_told, kind_of_harm
 from chalicelib.usecases.locate import deletion_named, key_named, project_named, rotation_named
@@ -67,8 +68,7 @@ def show_keys(outside: Outside, cursor: str | None, limit: int) -> Shape:
 
 
 def _of_all_keys(keys: tuple[Key, ...]) -> Shape:
-    in_use = {KeyState.CURRENT, KeyState.DEPLOYING}
-    retiring = [key for key in keys if key.state not in in_use and key.state is not KeyState.DELETED]
+    retiring = [key for key in keys if not key.state.in_use and key.state is not KeyState.DELETED]
     harmed = [key for key in keys if _is_harmed(key) and is_needed(key)]
     return {
         "retiring": {"keys": len(retiring), "dollars_per_month": sum(dollars_per_month(key) for key in retiring)},
@@ -257,7 +257,7 @@ def key_shape(key: Key) -> Shape:
         "state": key.state,
         "projects": list(key.projects),
         "created_by_us": key.created_by_us,
-        "safe_to_delete": key.safe_since is not None and not reasons and key.state is not KeyState.DELETED,
+        "safe_to_delete": is_safe(key),
         "reasons": [_reason(reason) for reason in reasons],
         "clusters": [
             {

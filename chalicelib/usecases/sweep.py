@@ -29,7 +29,7 @@ def sweep_woken(outside: Outside, message: dict[str, str]) -> None:
 def sweep_key(outside: Outside, arn: KeyArn) -> Key | None:
     """Give a fresh verdict on one key; a key that is gone, in use, or being deleted is left to others."""
     key = outside.tracker.key(arn)
-    if key is None or key.deletion_id is not None or key.state in _LEFT_ALONE:
+    if key is None or key.deletion_id is not None or key.state.in_use or key.state is KeyState.DELETED:
         return key
     now = outside.now()
     evidence = gather_evidence(outside, key, now)
@@ -70,9 +70,6 @@ def _tell_what_is_invalid(outside: Outside, evidence: Evidence, now: datetime) -
                 outside.tracker.commit(Change(records=(alarm.project,), notices=(alarm.notice,)))
             except Conflict:
                 _log.info("project %s was written by somebody else; the next look tells", seen.project_id)
-
-
-_LEFT_ALONE = {KeyState.CURRENT, KeyState.DEPLOYING, KeyState.DELETED}
 
 
 def _with_proof(key: Key, digest: str) -> Key:

@@ -17,9 +17,9 @@ from prove.faulty_atlas import CURRENT, KINDS, PLACES, FaultyAtlas, Place, spoil
 from simple_world import ANNA, DAY, HOUR, START, World, a_world, old_key
 
 from chalicelib.adapters.atlas import AtlasReader
-from chalicelib.domain.approval import is_safe
 from chalicelib.domain.observed import KeyStatus
 from chalicelib.domain.records import Deletion
+from chalicelib.domain.retention import is_safe
 from chalicelib.domain.retirement import LAST_CHANCE
 from chalicelib.domain.vocabulary import DeletionState, KeyState
 from chalicelib.usecases.ports import Conflict, NotFound, OutsideError, PermanentError, TemporaryError

@@ -61,7 +61,7 @@ def outcomes(workshop):
 
 
 def test_nearly_every_mutant_of_the_verdict_and_the_gate_is_noticed_by_their_tests(workshop):
-    said = mutmut(workshop, "run", "--max-children", "2", "chalicelib.domain.approval.x_is_safe__mutmut_1")
+    said = mutmut(workshop, "run", "--max-children", "2", "chalicelib.domain.retention.x_is_safe__mutmut_1")
     every = sorted(outcomes(workshop))
     chosen = random.Random(SEED).sample(every, min(SAMPLE, len(every)))
 

@@ -16,7 +16,7 @@ from prove.test_fault_matrix import a_safe_world, over_http
 from simple_world import old_key
 from spoilt_answers import bodies, with_other
 
-from chalicelib.domain.approval import is_safe
+from chalicelib.domain.retention import is_safe
 from chalicelib.usecases.sweep import sweep_key
 
 SEED = 20_270_301
