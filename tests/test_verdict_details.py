@@ -91,6 +91,7 @@ SAID = (
         **OF_CLUSTER,
     ),
     Reason(kind="drift", text="the project's current key is in trouble: Atlas finds it invalid", **OF_PROJECT),
+    Reason(kind="drift", text="the project's current key is in trouble: key not enabled", **OF_PROJECT),
     Reason(kind="drift", text="the project's current key is in trouble: grant removed", **OF_PROJECT),
     Reason(kind="paused", text="cluster main has been paused since before the change to the next key", **OF_CLUSTER),
 )
