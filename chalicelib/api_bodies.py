@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from chalicelib.domain.counting import counted
 from chalicelib.domain.policies import ASSUMABLE
 from chalicelib.domain.reminders import LONGEST_QUIET_DAYS
 from chalicelib.domain.vocabulary import GuardMode, Mode, Strategy
@@ -121,7 +122,8 @@ class AcknowledgementBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=Tr
         datetime,
         Meta(
             tz=True,
-            description=f"At most {LONGEST_QUIET_DAYS} days ahead; under the mode `rotate` the rotation waits as long.",
+            description=f"At most {counted(LONGEST_QUIET_DAYS, 'day')} ahead; under the mode `rotate` the rotation waits as"
+            " long.",
         ),
     ]
     comment: Text = ""

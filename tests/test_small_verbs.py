@@ -297,7 +297,7 @@ def test_a_preview_looks_at_atlas_and_kms_too_and_changes_nothing(world):
 
     checks = preview_rotation(seeing(world), PROJECT, a_request())
 
-    assert len(checks) == 4 + 17
+    assert len(checks) == 4 + 18
     assert all(check.passed for check in checks)
     assert (len(world.tracker.commits), world.swaps(), world.created()) == (before, 0, 0)
 
@@ -487,7 +487,7 @@ def test_rotations_are_listed_with_their_checks_and_errors(world):
     assert shown["error"] == {"code": "refused", "detail": "no"}
     assert shown["new_key"] == str(a_key(2))
     assert [check["name"] for check in shown["checks"]] == [check.name for check in rotation.now.checks]
-    assert len(shown["checks"]) == 17
+    assert len(shown["checks"]) == 18
 
 
 def test_a_rotation_that_has_just_been_asked_for_has_no_new_key_and_no_error(world):

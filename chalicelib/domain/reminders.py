@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count, takewhile
 
+from chalicelib.domain.counting import counted
 from chalicelib.domain.records import Policy, Project
 from chalicelib.domain.refusals import No, Refusal
 from chalicelib.domain.vocabulary import Mode
@@ -57,8 +58,8 @@ def check_quiet(until: datetime, now: datetime) -> None:
         raise Refusal(No.INVALID, "`until` must lie in the future")
     if until > now + LONGEST_QUIET_DAYS * _DAY:
         text = (
-            f"`until` may lie {LONGEST_QUIET_DAYS} days ahead at the most: acknowledge again then, or set a longer"
-            " rotation period"
+            f"`until` may lie {counted(LONGEST_QUIET_DAYS, 'day')} ahead at the most: acknowledge again then, or set a"
+            " longer rotation period"
         )
         raise Refusal(No.INVALID, text)
 
