@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
+from io import BytesIO
+from typing import Literal, Self
 from urllib.parse import parse_qs, urlsplit
 
 from chalicelib.adapters.atlas_http import AtlasHttp
@@ -34,7 +35,10 @@ class Asked:
 
 @dataclass(kw_only=True)
 class Reply:
-    """`body` is bytes or anything JSON; `cut` ends the connection so many bytes early, `drop` before any answer."""
+    """`body` is bytes or anything JSON; `cut` ends the connection so many bytes early, `drop` before any answer.
+
+    With `drip` the answer comes byte by byte, each after a call of it, from its first line or from its body on.
+    """
 
     status: int = 200
     body: object = None
@@ -43,6 +47,8 @@ class Reply:
     cut: int = 0
     drop: bool = False
     wait: threading.Event | None = None
+    drip: Callable[[], None] | None = None
+    drips_from: Literal["head", "body"] = "body"
 
     def content(self) -> bytes:
         raw = self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
@@ -66,6 +72,9 @@ class StandIn:
     def __init__(self) -> None:
         self.asked: list[Asked] = []
         self.connections: set[tuple[str, int]] = set()
+        self.dripped = 0
+        self.held_back = 0
+        """Of an answer that drips: the bytes that went out one by one, and those that nobody waited for."""
         self.token_life = 3600
         self._scripts: dict[str, list[Reply | Answering]] = {}
         self._used: dict[str, int] = defaultdict(int)
@@ -146,6 +155,26 @@ class _Handler(BaseHTTPRequestHandler):
         if reply.drop:
             self.close_connection = True
             return
+        if reply.drip is None:
+            self._write(reply)
+            return
+        really, self.wfile = self.wfile, BytesIO()
+        self._write(reply)
+        whole, self.wfile = self.wfile.getvalue(), really
+        at_once = 0 if reply.drips_from == "head" else whole.index(b"\r\n\r\n") + 4
+        self._drip(whole, at_once, reply.drip)
+
+    def _drip(self, whole: bytes, at_once: int, drip: Callable[[], None]) -> None:
+        self.wfile.write(whole[:at_once])
+        self.stand_in.held_back = len(whole) - at_once
+        for position in range(at_once, len(whole)):
+            drip()
+            self.wfile.write(whole[position : position + 1])
+            self.wfile.flush()
+            self.stand_in.dripped += 1
+            self.stand_in.held_back -= 1
+
+    def _write(self, reply: Reply) -> None:
         content = reply.content()
         self.send_response(reply.status)
         self.send_header("Content-Type", "application/json")

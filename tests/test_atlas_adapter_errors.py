@@ -1,6 +1,7 @@
 """What Atlas refuses becomes temporary or permanent, in words that say what to do; waits fit the invocation."""
 
 import logging
+import time
 from base64 import b64encode
 
 import pytest
@@ -205,6 +206,80 @@ def test_a_silent_atlas_is_left_when_the_time_is_up(atlas, pace):
 
     silence.set()
     assert problem.value.code == "timeout"
+
+
+def dripping(pace, body, *, seconds, **how):
+    """An answer whose every byte takes a moment, and so many seconds of the invocation."""
+
+    def drip():
+        time.sleep(0.001)
+        pace.left -= seconds
+
+    return Reply(body=body, drip=drip, **how)
+
+
+NOTHING_MUCH = {"awsIamRoles": [], "note": "x" * 400}
+
+
+@pytest.mark.parametrize("how", [{}, {"drips_from": "head"}, {"zipped": True}])
+def test_an_answer_that_drips_is_left_when_the_time_is_up(atlas, reader, pace, how):
+    varied = {**NOTHING_MUCH, "note": str([number**5 for number in range(200)])}
+    atlas.on(ROLES, NO_ROLES, dripping(pace, varied, seconds=0.1, **how), NO_ROLES)
+    reader.roles(PROJECT)
+    pace.left = 8
+
+    with pytest.raises(TemporaryError, match="in time") as problem:
+        reader.roles(PROJECT)
+
+    assert problem.value.code == "timeout"
+    assert atlas.dripped >= 20
+    assert atlas.held_back > 0
+
+
+def test_a_token_that_drips_is_left_when_the_time_is_up(atlas, reader, pace):
+    granted = {"access_token": TOKEN, "expires_in": 3600, "token_type": "Bearer", **NOTHING_MUCH}
+    atlas.on(TOKEN_PATH, dripping(pace, granted, seconds=0.1), method="POST")
+    pace.left = 8
+
+    with pytest.raises(TemporaryError, match="in time") as problem:
+        reader.roles(PROJECT)
+
+    assert (problem.value.call, problem.value.code) == ("POST /api/oauth/token", "timeout")
+    assert atlas.held_back > 0
+    assert atlas.requests(ROLES) == []
+
+
+def test_a_change_whose_answer_drips_is_sent_once(atlas, pace):
+    atlas.on(SETTINGS, dripping(pace, NOTHING_MUCH, seconds=0.1), method="PATCH")
+    pace.left = 8
+
+    with pytest.raises(TemporaryError, match="in time"):
+        swap(atlas, pace)
+
+    assert len(atlas.requests(SETTINGS, "PATCH")) == 1
+    assert atlas.held_back > 0
+
+
+def test_an_answer_that_drips_in_time_is_read_whole(atlas, reader, pace):
+    atlas.on(ROLES, dripping(pace, NOTHING_MUCH, seconds=0.001, drips_from="head"))
+
+    assert reader.roles(PROJECT) == ()
+
+    assert (atlas.dripped > 400, atlas.held_back) == (True, 0)
+
+
+def test_a_connection_whose_answer_was_left_is_not_used_again(atlas, reader, pace):
+    atlas.on(ROLES, NO_ROLES, dripping(pace, NOTHING_MUCH, seconds=0.1), NO_ROLES)
+    reader.roles(PROJECT)
+    pace.left = 8
+    with pytest.raises(TemporaryError):
+        reader.roles(PROJECT)
+    pace.left = 900
+
+    for _ in range(3):
+        reader.roles(PROJECT)
+
+    assert len(atlas.connections) == 2
 
 
 def test_an_atlas_that_is_not_there_is_temporary(pace):

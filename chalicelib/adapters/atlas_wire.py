@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import urllib3
 
+from chalicelib.adapters.atlas_deadline import hold_answers_to
 from chalicelib.usecases.ports import TemporaryError
 
 CONNECTIONS = 16
@@ -19,7 +20,7 @@ READ_SECONDS = 30.0
 """The longest silence while an answer is awaited or read (Atlas' slowest recorded answer took 1.2 s)."""
 
 RESERVE_SECONDS = 3.0
-"""What is left of the invocation for saving what was learnt; no call to Atlas reaches into it."""
+"""What is left of the invocation for saving what was learnt; no wait for an answer of Atlas reaches into it."""
 
 SHORTEST_CALL_SECONDS = 1.0
 """With less than this a call is not begun."""
@@ -46,6 +47,7 @@ class AtlasWire:
         address = check_base_url(base_url)
         self._prefix = urlsplit(address).path
         self._pool = urllib3.connection_from_url(address, maxsize=CONNECTIONS, block=True)
+        hold_answers_to(self._pool, self._longest_silence)
         self._seconds_left = seconds_left
         self.latest_date: datetime | None = None
 
@@ -78,6 +80,9 @@ class AtlasWire:
         if budget < SHORTEST_CALL_SECONDS:
             raise TemporaryError(f"{call}: no time left in this invocation", call=call, code="out_of_time")
         return urllib3.Timeout(connect=min(CONNECT_SECONDS, budget), read=min(READ_SECONDS, budget))
+
+    def _longest_silence(self) -> float:
+        return min(READ_SECONDS, self.budget())
 
 
 def _no_answer(call: str, broken: urllib3.exceptions.HTTPError) -> TemporaryError:
