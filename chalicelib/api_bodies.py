@@ -122,8 +122,8 @@ class AcknowledgementBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=Tr
         datetime,
         Meta(
             tz=True,
-            description=f"At most {counted(LONGEST_QUIET_DAYS, 'day')} ahead; under the mode `rotate` the rotation waits"
-            " as long.",
+            description=f"At most {counted(LONGEST_QUIET_DAYS, 'day')} ahead; under the mode `rotate` the rotation"
+            " waits as long.",
         ),
     ]
     comment: Text = ""

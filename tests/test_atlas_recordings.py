@@ -13,7 +13,9 @@ import pytest
 from atlas_stand_in import API, Pace, Reply, StandIn, a_page, a_session
 from fake_atlas import ORGANIZATION, PROJECT
 
+from chalicelib.adapters import atlas_calls
 from chalicelib.adapters.atlas import AtlasReader
+from chalicelib.adapters.atlas_calls import Operation
 from chalicelib.domain.observed import Encryption
 from chalicelib.usecases.ports import NotFound, OutsideError, PermanentError, TemporaryError
 
@@ -33,6 +35,8 @@ SINGLES = {
     "listGroupCloudProviderAccess": lambda reader, ids: reader.roles(*ids),
     "getGroupClusterBackupSchedule": lambda reader, ids: reader.backup_schedule(*ids),
 }
+ALERTS = ("listGroupAlerts", "acknowledgeGroupAlert")
+CONFIGURATIONS = ("getGroupAlertConfig", "updateGroupAlertConfig")
 CLUSTERS = {"getGroupCluster", "createGroupCluster", "updateGroupCluster"}
 SNAPSHOTS = {"getGroupClusterBackupSnapshot", "takeGroupClusterBackupSnapshots"}
 
@@ -173,7 +177,49 @@ def test_a_recorded_first_page_alone_is_not_taken_for_the_whole(atlas, reader, n
         reader.alert_threshold_days(*ids_in(recording["path"]))
 
 
-@pytest.mark.parametrize("name", recorded("listGroupAlerts", "acknowledgeGroupAlert"))
+@pytest.mark.parametrize("name", recorded(*CONFIGURATIONS))
+def test_a_recorded_configuration_goes_back_whole_but_for_its_threshold(atlas, reader, name):
+    # No configuration that was recorded alone has a threshold; this is the documented form of one.
+    path, shown = RECORDINGS[name]["path"], deepcopy(RECORDINGS[name]["body"])
+    shown["threshold"] = {"operator": "GREATER_THAN", "threshold": 90, "units": "DAYS"}
+    atlas.on(path, Reply(body=shown))
+    atlas.on(path, reply(RECORDINGS[name]), method="PUT")
+
+    reader.set_alert_threshold(*ids_in(path), shown["id"], 365)
+
+    (sent,) = atlas.requests(path, "PUT")
+    assert json.loads(sent.body) == {**shown, "threshold": {**shown["threshold"], "threshold": 365}}
+
+
+@pytest.mark.parametrize("name", recorded(*CONFIGURATIONS))
+def test_a_recorded_configuration_that_has_no_threshold_is_not_given_one(atlas, reader, name):
+    path = RECORDINGS[name]["path"]
+    atlas.on(path, reply(RECORDINGS[name]))
+
+    with pytest.raises(PermanentError) as problem:
+        reader.set_alert_threshold(*ids_in(path), RECORDINGS[name]["body"]["id"], 365)
+
+    assert problem.value.code == "unknown_shape"
+    assert not atlas.requests(path, "PUT")
+
+
+@pytest.mark.parametrize("name", recorded("listGroupAlertConfigs"))
+def test_every_recorded_configuration_with_a_threshold_goes_back_whole_but_for_that(atlas, reader, name):
+    path = f"{RECORDINGS[name]['path']}/{'e' * 24}"
+    with_one = [row for row in RECORDINGS[name]["body"]["results"] if "threshold" in row]
+    atlas.on(path, *(Reply(body=row) for row in with_one))
+    atlas.on(path, Reply(body={}), method="PUT")
+
+    for _ in with_one:
+        reader.set_alert_threshold(*ids_in(path), "e" * 24, 365)
+
+    sent = [json.loads(asked.body) for asked in atlas.requests(path, "PUT")]
+    wished = {"threshold": 365, "units": "DAYS"}
+    assert sent == [{**row, "threshold": {**row["threshold"], **wished}} for row in with_one]
+    assert sent
+
+
+@pytest.mark.parametrize("name", recorded(*ALERTS))
 def test_recorded_alerts_are_understood_as_if_they_were_about_a_key(atlas, reader, name):
     body = deepcopy(RECORDINGS[name]["body"])
     rows = body.get("results") or [body]
@@ -200,6 +246,8 @@ def test_a_recorded_error_is_named_by_its_code(atlas, reader, name):
 
 
 def test_every_operation_in_use_that_was_recorded_is_replayed_here():
-    in_use = {*LISTS, *SINGLES, "listGroupAlertConfigs", "listGroupAlerts", "listGroupEvents"}
+    in_use = {one.name for one in vars(atlas_calls).values() if isinstance(one, Operation)}
+    recorded_too = in_use & {recording["operationId"] for recording in RECORDINGS.values()}
+    replayed = {*LISTS, *SINGLES, *CONFIGURATIONS, *ALERTS, "listGroupAlertConfigs", "listGroupEvents"}
 
-    assert in_use <= {recording["operationId"] for recording in RECORDINGS.values()}
+    assert recorded_too == replayed & in_use
