@@ -6,7 +6,7 @@ import pytest
 from fake_atlas import PROJECT, FakeProject, a_cluster, a_key, a_restore, a_snapshot, some_settings
 from simple_world import ANNA, BUSY, DAY, HOUR, MINUTE, START, a_policy_for, a_rotation, a_world, found, old_key
 
-from chalicelib.domain.observed import BackupSchedule, CopySetting, Encryption
+from chalicelib.domain.observed import BackupSchedule, CopySetting, Encryption, Settings
 from chalicelib.domain.policies import NO_WISHES
 from chalicelib.domain.retention import WINDOW_NEVER_SEEN
 from chalicelib.domain.vocabulary import KeyState
@@ -79,6 +79,22 @@ def test_a_rotation_that_ends_says_nothing_of_another_projects_clusters(shared):
 
     assert shared.tracker.key(old_key(shared)).deployed_at is None
     assert kinds(sweep(shared)) == ["deploying"]
+
+
+@pytest.mark.parametrize(("encryption", "kind"), [(Encryption.NONE, "confirmation"), (Encryption.AWS, "deploying")])
+def test_a_project_that_switched_encryption_off_holds_a_shared_key_until_its_clusters_are_decrypted(
+    shared, encryption, kind
+):
+    theirs = shared.atlas.world[OTHER]
+    theirs.settings = Settings(enabled=False)
+    theirs.clusters = [(a_cluster(encryption=encryption), False)]
+    a_rotation(shared).go_until("deployed")
+
+    for _ in range(2):
+        sweep(shared)
+        shared.wait(35 * MINUTE)
+
+    assert kinds(sweep(shared)) == [kind]
 
 
 def test_a_key_changed_by_hand_in_one_project_is_settled_there_though_another_has_rotated():

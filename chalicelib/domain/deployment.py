@@ -53,7 +53,7 @@ def judge_deployment(
     settled_since: datetime | None,
     now: datetime,
 ) -> Deployment:
-    """Judge one look: any unrest starts the soak anew."""
+    """Judge one look: any unrest starts the soak anew. Where encryption is off, no running cluster may be encrypted."""
     concerned = encrypted(clusters)
     unrest = tuple(_unrest(settings, concerned, shows_new_key=settings_show_new_key))
     paused = tuple(sorted(c.name for c in concerned if c.paused))
@@ -73,6 +73,9 @@ def judge_deployment(
 def _unrest(settings: Settings, clusters: Iterable[Cluster], *, shows_new_key: bool) -> Iterable[str]:
     if not shows_new_key:
         yield _SETTINGS
+    if not settings.enabled:
+        yield from (f"cluster {cluster.name} to be decrypted" for cluster in clusters if not cluster.paused)
+        return
     if not settings.valid:
         yield "Atlas to find the new key valid"
     for cluster in clusters:
