@@ -38,7 +38,7 @@ CLUSTERS, SNAPSHOTS = 5, 198
 EVERY_FOUR_HOURS = BackupPolicy(kind="hourly", every=4, keep=timedelta(hours=4 * SNAPSHOTS))
 FLEETS, SHOWN = (1, 2), (1, 100, 10_000)
 MOST_CALLS, MOST_BYTES, MOST_SLOPE = 1 / 8, 1 / 14, 1.0
-MEMORY = json.loads((ROOT / ".chalice" / "config.json").read_text(encoding="utf-8"))["lambda_memory_size"]
+MEMORY: int = json.loads((ROOT / ".chalice" / "config.json").read_text(encoding="utf-8"))["lambda_memory_size"]
 PROVING = "to know when the key is free: sweeps, events"
 LOOKING, DELETING = "the daily look: settings, clusters, role, alert", "deletions: a proof a day till KMS has deleted"
 PURPOSES = {

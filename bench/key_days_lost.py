@@ -120,7 +120,7 @@ def print_goals(ours: Lived, daily: Lived) -> None:
 
 def print_growth(by_days: dict[int, Lived]) -> None:
     """How the wait grows with the retention of snapshots: by a straight line, with the error of its slope."""
-    print(head("snapshots kept for days", *by_days))
+    print(head("snapshots kept for days", *(str(days) for days in by_days)))
     print(row("keys that came free", *(len(lived.waits) for lived in by_days.values())))
     means = {days: statistics.mean(lived.waits) for days, lived in by_days.items()}
     print(row("mean days since it could be proved", *(f"{mean:.2f}" for mean in means.values())))

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -179,9 +180,10 @@ class Estate:
         held = {one.key_arn for one in self.furnished.atlas.every_snapshot() if one.key_arn is not None}
         return held | {self.current(project) for project in self.projects}
 
-    def ask(self, method: str, target: str, body: object, *, person: int = 0, **headers: str) -> Any:  # noqa: ANN401
-        """Ask Keyturn's API."""
+    def ask(self, method: str, target: str, body: object, *, person: int = 0, once: str = "") -> Any:  # noqa: ANN401 - what the API answers is JSON
+        """Ask Keyturn's API; `once` names what must not be done twice."""
         caller = self.furnished.world.operators[person].arn
+        headers = {"Idempotency-Key": once} if once else {}
         answer = self.api.ask(method, target, body, caller=caller, headers=headers)
         self.runner.settle()
         return answer
@@ -207,7 +209,7 @@ def retired_estate() -> Iterator[Estate]:
         for name in names:
             estate.ask("PATCH", f"/v1/projects/{name}/policy", {"delete_foreign_keys": True})
             target = f"/v1/projects/{name}/rotations"
-            assert estate.ask("POST", target, {"reason": "due"}, **{"Idempotency-Key": name}).status == 202  # noqa: PLR2004
+            assert estate.ask("POST", target, {"reason": "due"}, once=name).status == HTTPStatus.ACCEPTED
         runner.run_until(furnished.world.clock.now() + DAY)
         for name in names[:EXTENDED]:
             last = max(

@@ -102,7 +102,8 @@ def rotate_fleet() -> float:
 
 def shown(name: str, seconds: list[float], run: Run | None = None) -> str:
     """One line of the table: median, spread, ratio to the floor, and what was called."""
-    median, called = statistics.median(seconds), ("", "", "")
+    median = statistics.median(seconds)
+    called: tuple[object, ...] = ("", "", "")
     if run is not None:
         called = (run.path.requests("Atlas"), run.path.requests("AWS"), len(run.path.wakes))
     milliseconds = [second * 1000 for second in seconds]

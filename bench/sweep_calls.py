@@ -80,7 +80,7 @@ def print_growth(server: QuickAtlas) -> None:
     print(row("calls", *(counted.asked for counted in by_snapshots.values())))
     print(row("KB", *(f"{counted.sent / 1000:,.0f}" for counted in by_snapshots.values())))
     print()
-    print(head("clusters with 200 snapshots", *CLUSTERS))
+    print(head("clusters with 200 snapshots", *(str(count) for count in CLUSTERS)))
     print(row("calls", *(counted.asked for counted in by_clusters.values())))
     calls = {count: float(counted.asked) for count, counted in by_snapshots.items()}
     flat = slope({count: asked for count, asked in calls.items() if count <= PAGE})

@@ -95,7 +95,8 @@ def ways(server: QuickAtlas) -> tuple[Way, ...]:
 
 def median(runs: list[Run], figure: str) -> float:
     """The median of one figure."""
-    return statistics.median(getattr(run, figure) for run in runs)
+    figures: list[float] = [getattr(run, figure) for run in runs]
+    return statistics.median(figures)
 
 
 def print_table(runs: dict[str, list[Run]]) -> None:

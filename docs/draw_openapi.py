@@ -299,7 +299,7 @@ def _refusal(status: HTTPStatus) -> Shape:
     ours = {"allOf": [_type(api_shapes.Problem), {"properties": {"type": {"enum": [URN + kind for kind in kinds]}}}]}
     told = "; or ".join(MEANING[kind] for kind in kinds)
     content = {MEDIA_TYPE: {"schema": ours}}
-    answer = {"description": f"{told[0].upper()}{told[1:]}.", "content": content}
+    answer: Shape = {"description": f"{told[0].upper()}{told[1:]}.", "content": content}
     if status is HTTPStatus.FORBIDDEN:
         answer["description"] += " API Gateway says in JSON of its own whom IAM does not let in."
         return answer | {"content": content | gateway}

@@ -3,6 +3,7 @@
 import sys
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -11,9 +12,11 @@ from chalicelib.domain import approval, rotation  # noqa: E402 - the path must b
 from chalicelib.domain.vocabulary import DeletionState, RotationState  # noqa: E402 - as above
 
 STATES = ROOT / "docs" / "states.md"
+State = TypeVar("State", bound=RotationState | DeletionState)
+Event = TypeVar("Event", bound=StrEnum)
 
 
-def draw(title: str, table: dict[tuple[StrEnum, StrEnum], StrEnum], states: type[StrEnum], first: StrEnum) -> str:
+def draw(title: str, table: dict[tuple[State, Event], State], states: type[State], first: State) -> str:
     """One state machine as a Mermaid diagram."""
     arrows = [f"    {start} --> {end}: {event.replace('_', ' ')}" for (start, event), end in table.items()]
     ends = [f"    {state} --> [*]" for state in states if state.terminal]

@@ -216,7 +216,7 @@ def _visible_from(message: Message) -> datetime:
 
 def _kept(queue: Queue, message: Message, now: datetime) -> bool:
     # moto sets both from outside, so its annotations do not know them.
-    retention = timedelta(seconds=getattr(queue, "message_retention_period"))  # noqa: B009
+    retention = timedelta(seconds=getattr(queue, "message_retention_period"))  # noqa: B009 - mypy believes the annotations
     return now - _time(message.sent_timestamp or 0) < retention
 
 

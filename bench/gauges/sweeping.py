@@ -35,7 +35,7 @@ class Sweeping:
     @property
     def key(self) -> Key:
         """The key that is swept."""
-        key = self.world.tracker.key(RETIRING_KEY)
+        key: Key | None = self.world.tracker.key(RETIRING_KEY)
         if key is None:
             raise LookupError("the world has lost its key")
         return key

@@ -76,4 +76,5 @@ class _Script:
         answer = self.connection.getresponse()
         body = answer.read()
         assert answer.status == HTTPStatus.OK, (answer.status, path, body[:300])
-        return json.loads(body)
+        row: Row = json.loads(body)
+        return row

@@ -61,7 +61,7 @@ def create_and_swap(
     """
     kms = boto3.client("kms", **place.aws)
     time.sleep(per_aws_call)
-    key = kms.create_key(Policy=_policy(place))["KeyMetadata"]["Arn"]
+    key: str = kms.create_key(Policy=_policy(place))["KeyMetadata"]["Arn"]
     after("create")
     if alias is not None:
         _move_alias(kms, alias, key)
@@ -87,7 +87,7 @@ def _move_alias(kms: Any, alias: str, key: str) -> None:  # noqa: ANN401 - boto3
 def key_in_settings(place: Place) -> str:
     """Which key the project's settings name; for who checks that the work was done."""
     answer = _ask(place.atlas, place.token, "GET", f"/groups/{place.project_id}/encryptionAtRest")
-    return answer["awsKms"]["customerMasterKeyID"]
+    return str(answer["awsKms"]["customerMasterKeyID"])
 
 
 def entered(stage: Any, project_id: str) -> Place:  # noqa: ANN401 - a stage of the sandbox in this process
@@ -131,7 +131,7 @@ def _token(atlas: str, client_id: str, secret: str) -> str:
     headers = {"Authorization": f"Basic {basic}", "Content-Type": "application/x-www-form-urlencoded"}
     request = urllib.request.Request(f"{atlas}/api/oauth/token", data=b"grant_type=client_credentials", headers=headers)
     with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.load(answer)["access_token"]
+        return str(json.load(answer)["access_token"])
 
 
 def _ask(atlas: str, token: str, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -139,7 +139,8 @@ def _ask(atlas: str, token: str, method: str, path: str, body: dict[str, Any] | 
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(f"{atlas}/api/atlas/v2{path}", data=data, headers=headers, method=method)
     with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.load(answer)
+        told: dict[str, Any] = json.load(answer)
+        return told
 
 
 def _policy(place: Place) -> str:
