@@ -169,10 +169,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.stand_in.held_back = len(whole) - at_once
         for position in range(at_once, len(whole)):
             drip()
-            self.wfile.write(whole[position : position + 1])
-            self.wfile.flush()
+            # Counted first: whoever has the last byte may look at once.
             self.stand_in.dripped += 1
             self.stand_in.held_back -= 1
+            self.wfile.write(whole[position : position + 1])
+            self.wfile.flush()
 
     def _write(self, reply: Reply) -> None:
         content = reply.content()
