@@ -3,13 +3,13 @@
 What Atlas shows of the key is set by a test: nothing, snapshots, no answer, or that the current key is invalid.
 """
 
-from fake_atlas import ORGANIZATION, PROJECT
+from fake_atlas import ORGANIZATION, PROJECT, a_cluster
 from fake_keys import FakeKeys
 from fake_tracker import FakeTracker
 from simple_world import ACCOUNT, ANNA, DAY, HOUR, REGION, START, World
 
 from chalicelib.domain.evidence import ClusterEvidence, Evidence, ProjectEvidence, Tally
-from chalicelib.domain.observed import Cluster, Encryption, KeyDescription, KeyStatus, Settings
+from chalicelib.domain.observed import KeyDescription, KeyStatus, Settings
 from chalicelib.domain.records import Key, Policy, Project, Proof
 from chalicelib.domain.vocabulary import DeletionState, KeyState
 from chalicelib.usecases.request_deletion import approve_deletion, request_deletion
@@ -74,17 +74,7 @@ class Leaving(World):
     def gather(self, outside, key, now):
         """What a sweep would find."""
         self.gathered += 1
-        cluster = Cluster(
-            name="main",
-            cluster_id="c1",
-            kind="REPLICASET",
-            state="IDLE",
-            paused=False,
-            encryption=Encryption.AWS,
-            backups=True,
-            point_in_time=False,
-        )
-        seen = ClusterEvidence(cluster=cluster, alive=True, tally=Tally(read=9, of_this_key=self.snapshots))
+        seen = ClusterEvidence(cluster=a_cluster(), alive=True, tally=Tally(read=9, of_this_key=self.snapshots))
         settings = Settings(enabled=True, key="mrk-" + "0" * 32, valid=self.valid)
         project = ProjectEvidence(project_id=PROJECT, settings=settings, clusters=(seen,))
         return Evidence(key=key, gathered_at=now, atlas_date=now, projects=(project,), unread=self.unread)
