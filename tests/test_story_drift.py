@@ -16,10 +16,18 @@ NAMES = (
     "leaving",
     "locked",
     "forbidden",
+    "closed",
+    "orphaned",
     "left-to-iam",
     "fenced",
     "quiet",
 )
+OWN_ROLES = ("forbidden", "closed", "orphaned", "left-to-iam")
+"""Whose key Atlas uses by a role of the project's own, with which nobody else is harmed."""
+NOBODY = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole"}],
+}
 FENCE = {
     "Effect": "Deny",
     "Principal": "*",
@@ -36,9 +44,8 @@ class Households(Tale):
     def __init__(self, set_up):
         self.set_up, self.world, self.atlas = set_up, set_up.world, set_up.atlas
         trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sts:*"}]}
-        self.role = set_up.world.aws.create_role("own-atlas", trust)
-        self.role_by_iam = set_up.world.aws.create_role("iam-atlas", trust)
-        self.allow_role("iam-atlas", "*")
+        self.roles = {name: set_up.world.aws.create_role(f"{name}-atlas", trust) for name in OWN_ROLES}
+        self.allow_role("left-to-iam-atlas", "*")
         self.projects = {name: self.settle(name) for name in NAMES}
         self.old_keys = {name: self.current(name) for name in NAMES}
         super().__init__(set_up)
@@ -46,7 +53,7 @@ class Households(Tale):
             self.steer(project_id, guard="tell")
 
     def settle(self, name):
-        role = {"forbidden": self.role, "left-to-iam": self.role_by_iam}.get(name, self.set_up.role_arn)
+        role = self.roles.get(name, self.set_up.role_arn)
         named, more = (None if name == "left-to-iam" else role), ([FENCE] if name == "fenced" else [])
         key = self.make_key(policy=policy_for(self.world.aws.account, named, USES, *more))
         project_id = self.atlas.add_project(name, key=key, role_arn=role)
@@ -89,7 +96,10 @@ def households():
         kms.disable_key(KeyId=old_keys["disabled"])
         kms.schedule_key_deletion(KeyId=old_keys["leaving"], PendingWindowInDays=30)
         tale.lock(old_keys["locked"])
-        tale.allow_role("own-atlas", old_keys["forbidden"], effect="Deny")
+        tale.allow_role("forbidden-atlas", old_keys["forbidden"], effect="Deny")
+        iam = tale.world.aws.client("iam")
+        iam.update_assume_role_policy(RoleName="closed-atlas", PolicyDocument=json.dumps(NOBODY))
+        iam.delete_role(RoleName="orphaned-atlas")
         tale.happened_at = tale.now
         tale.wait(hours=60)
         yield tale
@@ -104,6 +114,8 @@ DRIFTS = {
     "leaving": {"key invalid": 1, "key not enabled": 1},
     "locked": {"key invalid": 1, "grant removed": 1},
     "forbidden": {"key invalid": 1},
+    "closed": {"key invalid": 1},
+    "orphaned": {"key invalid": 1},
     "left-to-iam": {},
     "fenced": {},
     "quiet": {},
@@ -177,7 +189,16 @@ def test_where_only_telling_is_wanted_the_key_is_left_as_people_put_it(household
     assert households.shown(name)["key"] == households.old_keys[name] == households.current(name)
 
 
-@pytest.mark.parametrize("name", ["disabled", "leaving", "locked", "forbidden"])
+@pytest.mark.parametrize("name", ["forbidden", "closed", "orphaned"])
+def test_where_the_key_itself_is_fine_people_are_told_of_the_role_too(households, name):
+    (told,) = households.heard("drift", households.projects[name])
+    reasons = households.refused(households.projects[name])
+
+    assert "the role that Atlas uses" in told["body"]
+    assert "the role that Atlas uses" in reasons["settings_valid"]
+
+
+@pytest.mark.parametrize("name", ["disabled", "leaving", "locked", "forbidden", "closed", "orphaned"])
 def test_an_invalid_key_is_never_exchanged(households, name):
     before = households.patches()
 

@@ -26,7 +26,8 @@ _BY_CODE = {
     "AWS_KMS_REGION_NOT_SUPPORTED": f"{_CUSTOMER_KEY}: Atlas does not support its region",
     "INVALID_REGION": f"{_CUSTOMER_KEY}: Atlas does not know its region",
     "ENCRYPTION_AT_REST_SETTINGS_INVALID": (
-        "Atlas cannot reach the CURRENT key and takes no other before: enable it or mend its policy now"
+        "Atlas cannot reach the CURRENT key and takes no other before: enable it, mend its policy or the role"
+        " that Atlas uses now"
     ),
     "ENCRYPTION_AT_REST_NOT_ENABLED": _NOT_CONFIGURED,
     "ENCRYPTION_AT_REST_PROVIDER_NOT_SUPPORTED": _NOT_CONFIGURED,

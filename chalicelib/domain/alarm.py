@@ -11,7 +11,10 @@ from chalicelib.domain.records import Notice, Project
 from chalicelib.domain.wording import drift
 
 KEY_INVALID = "key_invalid"
-INVALID_TEXT = "Atlas finds its key invalid and will shut its clusters down: restore the key at once."
+INVALID_TEXT = (
+    "Atlas finds its key invalid and will shut its clusters down:"
+    " restore the key, its policy or the role that Atlas uses at once."
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -88,7 +88,8 @@ def settings_valid(facts: PreflightFacts) -> Check:
         "settings_valid",
         facts.settings.valid is True,
         "Atlas finds the current key valid",
-        otherwise="Atlas does not find the current key valid: restore it first, Atlas takes no other before that",
+        otherwise="Atlas does not find the current key valid: restore it first, its policy or the role that Atlas uses;"
+        " Atlas takes no other before that",
     )
 
 

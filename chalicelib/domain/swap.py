@@ -114,7 +114,7 @@ def _decide_to_send(exchange: Exchange, settings: Settings, now: datetime) -> Sw
         return _stop(
             "current_key_invalid",
             "Atlas finds the current key invalid and takes no other before it is restored:"
-            " enable the key or mend its policy, then request the rotation again",
+            " enable the key, mend its policy or the role that Atlas uses, then request the rotation again",
         )
     return SwapDecision(swap=Swap.SEND)
 
