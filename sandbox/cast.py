@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,15 @@ SOON_GONE = (
     BackupPolicy(kind="monthly", keep=timedelta(days=90), every=40),
 )
 """A backup policy under which an old key drains within a story."""
+
+_IN_EVERY_MONTH = 28
+"""The last day that every month has, and the last that Atlas takes for a monthly snapshot."""
+
+
+def soon_gone(begin: datetime) -> tuple[BackupPolicy, ...]:
+    """The same for a story that begins on any day of any month: the monthly snapshot comes within its first week."""
+    day = min((begin + timedelta(days=5)).day, _IN_EVERY_MONTH)
+    return tuple(replace(one, every=day) if one.kind == "monthly" else one for one in SOON_GONE)
 
 
 @dataclass(frozen=True, kw_only=True)

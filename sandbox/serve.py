@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 import app as hall
-from sandbox.cast import SOON_GONE, stage
+from sandbox.cast import soon_gone, stage
 from sandbox.consoles import open_consoles
 from sandbox.door import open_door
 from sandbox.pretend import elsewhere
@@ -63,7 +63,7 @@ def _open(atlas_url: str | None, scenario: str | None) -> Iterator[World]:
     with stage(start) as set_up:
         payments = set_up.add_project("payments")
         playground = set_up.atlas.add_project("playground")  # without a customer key: its tier has none
-        set_up.atlas.add_cluster(payments, "ledger", policies=SOON_GONE)
+        set_up.atlas.add_cluster(payments, "ledger", policies=soon_gone(start))
         set_up.atlas.add_cluster(playground, "toys", tier="M0")
         yield set_up.world
 
