@@ -55,6 +55,7 @@ class _World:
         self.sleep: Callable[[float], None] = time.sleep
         self.around_atlas: Callable[[Atlas], Atlas] = lambda reader: reader
         self.clients: Mapping[str, Any] = {}
+        self.look_every: timedelta | None = None
         self.context: Any = None
         self.outside: Outside | None = None
         self.secrets: Any = None
@@ -75,17 +76,20 @@ def furnish(
     sleep: Callable[[float], None] = time.sleep,
     around_atlas: Callable[[Atlas], Atlas] | None = None,
     clients: Mapping[str, Any] | None = None,
+    look_every: timedelta | None = None,
 ) -> None:
     """Forget everything built, take another clock and sleeper (of seconds); the environment is read anew.
 
     `around_atlas` puts something around each Atlas reader: so a test shows what a blind one would do. `clients` stand
-    in for those of AWS, by service: so a test asks another function without a network.
+    in for those of AWS, by service: so a test asks another function without a network. `look_every` is how often open
+    deletions are looked at, where that is not to be as often as the rules say.
     """
     global _world  # noqa: PLW0603 - the warm Lambda's one world
     _world = _World()
     _world.now, _world.sleep = now, sleep
     _world.around_atlas = around_atlas or _world.around_atlas
     _world.clients = clients or {}
+    _world.look_every = look_every
     _client.cache_clear()
 
 
@@ -139,6 +143,7 @@ def _build() -> Outside:
         signed_by=_signed_by,
         dead_letters=_dead_letters,
         service_accounts=_service_accounts,
+        look_every=_world.look_every,
     )
 
 

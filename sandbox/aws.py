@@ -26,6 +26,7 @@ from sandbox.aws_provision import Made, Template
 from sandbox.aws_quick import quickened
 from sandbox.aws_table import Tables, Tokens
 from sandbox.aws_time import moto_on
+from sandbox.aws_within import BeforeSend, answering
 from sandbox.clock import VirtualClock
 from sandbox.kms_callers import Caller
 from sandbox.strict_kms import StrictKms
@@ -72,6 +73,8 @@ class PretendAws:
         self.functions: dict[str, Function] = {}
         """What Lambda's Invoke reaches, by name."""
         self.admin = User(arn="", access_key_id="", secret_access_key="")
+        self.within: BeforeSend
+        """For a botocore session of this process to register for `before-send`, and leave the socket out."""
 
     def __enter__(self) -> Self:
         BackendDict.reset()
@@ -85,6 +88,7 @@ class PretendAws:
             self.admin = self.create_user("account-administrator", _ADMINISTRATOR)
             door = Door(self.kms, self._people, Tokens(now=self.clock.now), self.functions, self._lock)
             self.address = stack.enter_context(serving(door, self._port))
+            self.within = answering(door, self.address)
             self._stack = stack.pop_all()
         return self
 

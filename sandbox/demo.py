@@ -14,6 +14,7 @@ from chalicelib import wiring
 from sandbox.cast import stage
 from sandbox.demo_proof import Outcome, prove, table_of, verdict_of
 from sandbox.demo_story import Story, begin, live
+from sandbox.rhythms import A_WEEK
 from sandbox.timeline import Timeline
 
 DAYS = 456
@@ -34,7 +35,7 @@ def tell(
     """
     console = Console(quiet=quiet or as_json, soft_wrap=True)
     with _silence(), stage() as set_up, _seldom_collecting():
-        wiring.furnish(now=set_up.world.clock.now, around_atlas=around_atlas)
+        wiring.furnish(now=set_up.world.clock.now, around_atlas=around_atlas, look_every=A_WEEK)
         story = begin(set_up, Timeline(console=console))
         _live(story, days)
         outcome = prove(story, days)

@@ -34,7 +34,7 @@ class _Handler(WSGIRequestHandler):
         than its Content-Length ends it after that.
         """
         try:
-            status, headers, body = _answer(self.server.app, self.make_environ())
+            status, headers, body = answer_of(self.server.app, self.make_environ())
         except ConnectionError:
             self.close_connection = True
             return
@@ -50,7 +50,7 @@ class _Handler(WSGIRequestHandler):
         """Say nothing: a line per request would drown the story."""
 
 
-def _answer(application: Application, environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], bytes]:
+def answer_of(application: Application, environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], bytes]:
     """Status, headers and the whole body that a WSGI application gives to one request."""
     begun: list[Any] = []
     written: list[bytes] = []

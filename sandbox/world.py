@@ -156,6 +156,7 @@ class World:
     def start_functions(self) -> None:
         """Let the next invocation find a new process, with nothing kept from before; credentials are read anew."""
         boto3.setup_default_session()
+        boto3.DEFAULT_SESSION.events.register("before-send", self.aws.within)
         wiring.furnish(now=self.clock.now, sleep=self._wait_for_atlas)
 
     def _wait_for_atlas(self, seconds: float) -> None:

@@ -85,6 +85,19 @@ def test_a_key_is_not_swept_while_its_deletion_is_open_and_is_looked_at_daily_in
     assert world.gathered - looks >= 4
 
 
+def test_where_it_is_looked_at_less_often_every_step_still_comes_on_its_day(world):
+    deletion_id = world.approved()
+    world.outside = replace(world.outside, look_every=7 * DAY)
+
+    world.look_hourly_for(40 * DAY)
+
+    deletion = world.tracker.deletion(deletion_id)
+    assert deletion.state is DeletionState.DELETED
+    assert timedelta(0) <= deletion.scheduled_at - deletion.quarantined_at - 7 * DAY <= HOUR
+    assert timedelta(0) <= deletion.ended_at - deletion.deletion_date <= HOUR
+    assert world.gathered <= 10
+
+
 def test_a_request_that_nobody_approves_expires_and_the_key_is_watched_again(world):
     deletion_id = world.request()
 

@@ -70,8 +70,8 @@ class Decision:
     """When the deletion was scheduled that KMS shows and that is our own, for the step that records it."""
 
 
-def decide(deletion: Deletion, look: Look) -> Decision:
-    """Decide the next step of a deletion that is not over."""
+def decide(deletion: Deletion, look: Look, *, every: timedelta = LOOK_EVERY) -> Decision:
+    """Decide the next step of a deletion that is not over; `every` is how often it is looked at between its steps."""
     if look.status is KeyStatus.GONE:
         return Decision(step=Step.FINISH)
     if deletion.called_off_by is not None:
@@ -79,7 +79,7 @@ def decide(deletion: Deletion, look: Look) -> Decision:
     if deletion.state is State.REQUESTED and look.now >= deletion.expires_at:
         return Decision(step=Step.EXPIRE)
     reasons = (*look.reasons, *_records_say(deletion, look), *_kms_says(deletion, look))
-    return _keep(deletion, reasons, look.now) if reasons else _go_on(deletion, look)
+    return _keep(deletion, reasons, look.now) if reasons else _go_on(deletion, look, every)
 
 
 def _keep(deletion: Deletion, reasons: tuple[Reason, ...], now: datetime) -> Decision:
@@ -103,11 +103,11 @@ def quarantine_ends(deletion: Deletion) -> datetime | None:
     return deletion.quarantined_at + timedelta(days=0 if deletion.compensation else max(1, deletion.quarantine_days))
 
 
-def next_look(deletion: Deletion, now: datetime) -> datetime:
+def next_look(deletion: Deletion, now: datetime, every: timedelta = LOOK_EVERY) -> datetime:
     """When to look again after a look that found nothing: daily, and when the quarantine or the key ends."""
     turn = quarantine_ends(deletion) if deletion.state is State.QUARANTINED else deletion.deletion_date
-    if turn is None or turn > now + LOOK_EVERY:
-        return now + LOOK_EVERY
+    if turn is None or turn > now + every:
+        return now + every
     return turn if turn > now else now + UNREAD_WAITS
 
 
@@ -131,7 +131,7 @@ def went_by_another_hand(deletion: Deletion, now: datetime) -> bool:
     return ours is None or _earlier(now, ours)
 
 
-def _go_on(deletion: Deletion, look: Look) -> Decision:
+def _go_on(deletion: Deletion, look: Look, every: timedelta) -> Decision:
     if deletion.state is State.REQUESTED:
         return Decision(step=Step.WAIT, look_at=deletion.expires_at)
     if deletion.state is State.APPROVED:
@@ -141,7 +141,7 @@ def _go_on(deletion: Deletion, look: Look) -> Decision:
         # a later mark would make of our own deletion a hurried one, should this look die before it is recorded
         mark = deletion.scheduled_at if look.status in _PENDING else None
         return Decision(step=Step.SCHEDULE, scheduled_at=mark)
-    return Decision(step=Step.WAIT, look_at=next_look(deletion, look.now))
+    return Decision(step=Step.WAIT, look_at=next_look(deletion, look.now, every))
 
 
 def _records_say(deletion: Deletion, look: Look) -> Iterable[Reason]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -436,7 +436,8 @@ class Outside:
     made it cannot be read. `dead_letters` counts the messages in each dead-letter queue, by its name. `unread_secrets`
     says of each organization's secret that cannot be read, by its name, why: `organizations` leaves it out, and who
     goes through them asks for these first. `service_accounts(organization)` gives the client ids that Keyturn uses
-    there, by their role.
+    there, by their role. `look_every` is how often an open deletion is looked at between its steps, None for as often
+    as the rules say: the sandbox lives through months in seconds.
     """
 
     now: Callable[[], datetime]
@@ -454,3 +455,4 @@ class Outside:
     dead_letters: Callable[[], dict[str, int]] = dict
     unread_secrets: Callable[[], dict[str, OutsideError]] = dict
     service_accounts: Callable[[str], dict[str, str]] = _no_accounts
+    look_every: timedelta | None = None

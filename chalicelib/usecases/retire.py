@@ -8,7 +8,7 @@ or schedules its deletion.
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from chalicelib.domain.approval import Event, end, give_back, kms_was_touched, next_state
@@ -20,6 +20,7 @@ from chalicelib.domain.records import AuditEntry, Change, Deletion, Key, Notice,
 from chalicelib.domain.retention import reasons_to_keep
 from chalicelib.domain.retirement import (
     FRESH,
+    LOOK_EVERY,
     TROUBLE_WAITS,
     UNREAD_WAITS,
     WINDOW_DAYS,
@@ -71,6 +72,11 @@ class Work:
         """KMS in the key's account and region."""
         return keys_among(self.outside, self.key.arn, self.projects)
 
+    @property
+    def every(self) -> timedelta:
+        """How often the deletion is looked at between its steps."""
+        return self.outside.look_every or LOOK_EVERY
+
 
 def advance_deletions(outside: Outside, *, gather: Gather = gather_evidence) -> int:
     """Take the next step of every deletion that is due; the trouble of one delays no other. Gives the number."""
@@ -98,7 +104,7 @@ def advance_deletion(outside: Outside, deletion_id: str, *, gather: Gather = gat
 
 def _step(work: Work, gather: Gather) -> Deletion:
     work, look = _look(work, gather)
-    decision = decide(work.deletion, look)
+    decision = decide(work.deletion, look, every=work.every)
     return _STEPS[decision.step](work, decision)
 
 
@@ -254,7 +260,7 @@ def _write_ahead(work: Work, marked: Deletion, what: str) -> Work:
 
 def _moved(work: Work, deletion: Deletion, event: Event) -> Deletion:
     moved = replace(deletion, state=next_state(deletion.state, event), waiting_for=())
-    return replace(moved, next_look_at=next_look(moved, work.now))
+    return replace(moved, next_look_at=next_look(moved, work.now, work.every))
 
 
 def _record(  # noqa: PLR0913 - what becomes of both records, and how that is told
