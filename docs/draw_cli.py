@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -13,12 +12,23 @@ _COMMAND = re.compile(r"^  ([a-z]+)  ", re.MULTILINE)
 _FORGOTTEN = {"KEYTURN_ENDPOINT", "TERMINAL_WIDTH"}
 
 
-def help_of(*command: str) -> str:
-    """What `--help` prints on a terminal of 80 columns."""
+_BETWEEN = "\x1e"
+_ASK = f"""
+import sys
+from cli.__main__ import app
+for name in sys.argv[1:]:
+    app([*name.split(), "--help"], prog_name="keyturn", standalone_mode=False)
+    print({_BETWEEN!r})
+"""
+
+
+def helps_of(*commands: str) -> list[str]:
+    """What `--help` prints on a terminal of 80 columns, per command; an empty one is the program itself."""
     environment = {name: value for name, value in os.environ.items() if name not in _FORGOTTEN} | {"COLUMNS": "80"}
-    call = [sys.executable, "-m", "cli", *command, "--help"]
+    call = [sys.executable, "-c", _ASK, *commands]
     done = subprocess.run(call, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)  # noqa: S603 - ours
-    return "\n".join(line.rstrip() for line in done.stdout.strip("\n").splitlines())
+    texts = done.stdout.split(_BETWEEN)[: len(commands)]
+    return ["\n".join(line.rstrip() for line in text.strip("\n").splitlines()) for text in texts]
 
 
 def commands(overview: str) -> list[str]:
@@ -33,11 +43,9 @@ def section(title: str, text: str) -> str:
 
 def document() -> str:
     """The whole page."""
-    overview = help_of()
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        names = commands(overview)
-        helps = list(pool.map(help_of, names))
-    sections = [section(f"keyturn {name}", text) for name, text in zip(names, helps, strict=True)]
+    (overview,) = helps_of("")
+    names = commands(overview)
+    sections = [section(f"keyturn {name}", text) for name, text in zip(names, helps_of(*names), strict=True)]
     return "\n".join([_INTRODUCTION, section("keyturn", overview), *sections])
 
 

@@ -6,6 +6,7 @@ Without this a virtual year takes half as long again; what is answered is the sa
 
 import http.client
 import re
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
@@ -24,6 +25,7 @@ from botocore.regions import EndpointRulesetResolver
 from botocore.useragent import UserAgentString
 from moto.core.serialize import BaseJSONSerializer, XFormedAttributePicker
 from moto.core.utils import camelcase_to_underscores, method_names_from_class
+from moto.dynamodb.comparisons import ConditionExpressionParser
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 
 from sandbox.aws_time import replaced
@@ -49,6 +51,7 @@ def quickened() -> Iterator[None]:
     keys = _remembered_keys(XFormedAttributePicker.get_possible_keys)
     structure = _plain_values_as_they_are(BaseJSONSerializer._serialize_type_structure)  # noqa: SLF001 - where moto writes a structure
     hosts = _remembered_hosts(DomainDispatcherApplication.get_backend_for_host)
+    words = _remembered_words(ConditionExpressionParser._lex_condition_expression)  # noqa: SLF001 - where moto reads a condition
     with ExitStack() as stack:
         stack.enter_context(replaced(botocore.session, "create_loader", _one_loader))
         stack.enter_context(replaced(http.client, "parse_headers", _parsing_quickly(http.client.parse_headers)))
@@ -62,6 +65,7 @@ def quickened() -> Iterator[None]:
         stack.enter_context(replaced(XFormedAttributePicker, "get_possible_keys", keys))
         stack.enter_context(replaced(BaseJSONSerializer, "_serialize_type_structure", structure))
         stack.enter_context(replaced(DomainDispatcherApplication, "get_backend_for_host", hosts))
+        stack.enter_context(replaced(ConditionExpressionParser, "_lex_condition_expression", words))
         yield
 
 
@@ -147,6 +151,19 @@ def _remembered_hosts(find: Callable[..., object]) -> Callable[..., object]:
         return found[host]
 
     return backend_of
+
+
+def _remembered_words(lex: Callable[[Value], deque[Value]]) -> Callable[[Value], deque[Value]]:
+    """The words of a condition depend on its text; what names and values mean in it is looked up afterwards."""
+    known: dict[str, tuple[Value, ...]] = {}
+
+    def words_of(parser: Value) -> deque[Value]:
+        text = parser.condition_expression
+        if text not in known:
+            known[text] = tuple(lex(parser))
+        return deque(known[text])
+
+    return words_of
 
 
 def _remembered_keys(possible_keys: Callable[..., Iterator[str]]) -> Callable[..., Iterator[str]]:
