@@ -9,6 +9,7 @@ policy may name anybody in an account that has no users and roles here.
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from threading import RLock
 from types import TracebackType
 from typing import Any, Self
@@ -64,7 +65,6 @@ class PretendAws:
         self._port = port
         self._lock = RLock()
         self._stack = ExitStack()
-        self._session = boto3.session.Session()
         self._clients: dict[tuple[str, str, str], Any] = {}
         self._people = People(clock.now, self.account)
         self._post = Post(clock.now)
@@ -143,7 +143,7 @@ class PretendAws:
         wanted = (service, who.access_key_id, region)
         with self._lock:  # a session may not make two clients at once
             if wanted not in self._clients:
-                self._clients[wanted] = self._session.client(
+                self._clients[wanted] = _session().client(
                     service,
                     region_name=region,
                     endpoint_url=self.address,
@@ -204,6 +204,12 @@ class PretendAws:
     def bus_events(self) -> list[dict[str, Any]]:
         """Every event put on a bus, as EventBridge would deliver it, with the name of its `bus`."""
         return self._post.events()
+
+
+@cache
+def _session() -> Any:  # noqa: ANN401 - boto3 ships no types
+    """One session for the clients of every pretend AWS, for each brings its own credentials: it is slow to make."""
+    return boto3.session.Session()
 
 
 def _depth(queue: Queue, now: datetime) -> Depth:

@@ -15,6 +15,7 @@ from io import BufferedIOBase, BytesIO
 from typing import Any
 from uuid import uuid4
 
+import botocore.hooks
 import botocore.session
 import moto.backends
 import moto.core.responses
@@ -46,6 +47,7 @@ def quickened() -> Iterator[None]:
     modules = tuple(moto.backends.list_of_moto_modules())
     agent = _remembered_agents(UserAgentString.to_string)
     endpoint = _remembered_endpoints(EndpointRulesetResolver.construct_endpoint)
+    accepts = cache(botocore.hooks.accepts_kwargs)
     names = cache(method_names_from_class)
     underscored = cache(camelcase_to_underscores)
     keys = _remembered_keys(XFormedAttributePicker.get_possible_keys)
@@ -54,6 +56,7 @@ def quickened() -> Iterator[None]:
     words = _remembered_words(ConditionExpressionParser._lex_condition_expression)  # noqa: SLF001 - where moto reads a condition
     with ExitStack() as stack:
         stack.enter_context(replaced(botocore.session, "create_loader", _one_loader))
+        stack.enter_context(replaced(botocore.hooks, "accepts_kwargs", accepts))
         stack.enter_context(replaced(http.client, "parse_headers", _parsing_quickly(http.client.parse_headers)))
         stack.enter_context(replaced(moto.backends, "list_of_moto_modules", lambda: modules))
         stack.enter_context(replaced(UserAgentString, "to_string", agent))

@@ -242,4 +242,4 @@ def _furnished(start: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         wiring.furnish()
-        boto3.setup_default_session()
+        boto3.DEFAULT_SESSION = None  # whoever is next makes one with credentials of their own
