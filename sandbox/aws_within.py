@@ -1,7 +1,7 @@
 """The way to the pretend AWS for whoever lives in its own process: botocore's request, answered without a socket.
 
 The request is built, signed and written as for the wire, and the answer read as if it came from there; only the wire is
-left out, which takes a third of a virtual year. Everybody else comes over loopback: other processes, and clients that a
+left out, which takes a fifth of a virtual year. Everybody else comes over loopback: other processes, and clients that a
 test makes.
 """
 

@@ -3,7 +3,8 @@
 Those named in FINDS_WORK find their work in the table's time index and nowhere else. A firing that would find nothing
 there is left out, which is what lets a virtual year pass in seconds; once a day, or as seldom as one is told to be
 idle, they run all the same. So does watch, which in the stack looks every hour. Those named in WATCHES look at what
-others did: who may be idle for longer than a day looks on the day after something was done.
+others did: who may be idle for longer than a day looks on the day after something was done. How often an open deletion
+is looked at is no matter of these rhythms: it is asked for by `look_every` of chalicelib.wiring.
 """
 
 import re

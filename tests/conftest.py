@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from figures import FULL_SIZE
 
 from package.template import read
 from sandbox.aws import PretendAws
@@ -16,11 +17,25 @@ START = datetime(2027, 3, 1, 9, 30, tzinfo=UTC)
 TEMPLATE = Path(__file__).parent.parent / ".chalice" / "resources.yaml"
 
 PROOFS = Path(__file__).parent / "prove"
+LONG = ("claim_model", "crash_matrix", "liveness", "patch_outcomes", "teeth_rotation", "worlds")
+"""The proofs that take long at any size: whoever runs every test leaves them to `make prove`."""
 WORLDS = re.compile(r"^(?:from|import) (?:sandbox|storyteller|pretend_)", re.MULTILINE)
 
 
 gc.set_threshold(100_000, 20, 20)
 """What the libraries keep for good is large: to look it through for garbage at the usual pace costs a tenth."""
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Leave a long proof out, unless it is run at its full size or asked for by its name."""
+    asked = {Path(one.partition("::")[0]).resolve() for one in config.args}
+    if FULL_SIZE or collection_path in asked or collection_path.parent in asked:
+        return None
+    return True if collection_path in {PROOFS / f"test_{name}.py" for name in LONG} else None
+
+
+def pytest_report_header():
+    return None if FULL_SIZE else f"left to `make prove`: {', '.join(LONG)}"
 
 
 def pytest_collection_modifyitems(items):
