@@ -72,7 +72,7 @@ def answer_of(application: Application, environ: dict[str, Any]) -> tuple[str, l
 def serving(application: Callable[..., Any], port: int) -> Iterator[str]:
     """Serve a WSGI application on loopback (port 0: any free one) and give its address."""
     server = make_server(_HOST, port, application, threaded=True, request_handler=_Handler)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
         yield f"http://{_HOST}:{server.server_port}"
