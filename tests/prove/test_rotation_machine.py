@@ -36,7 +36,7 @@ from chalicelib.usecases.rotate import advance_rotation
 from chalicelib.usecases.steer import acknowledge, change_policy
 
 SEED = int(os.environ.get("KEYTURN_SEED", "20261124"))
-EXAMPLES, STEPS = (500, 60) if FULL_SIZE else (50, 40)
+EXAMPLES, STEPS = (500, 60) if FULL_SIZE else (30, 40)
 BERND = "arn:aws:iam::111122223333:user/bernd"
 EVERYBODY = a_policy_for([ROLE_ARN, USER_ARN])
 PROJECTS = st.integers(0, 1)

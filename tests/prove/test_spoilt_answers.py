@@ -20,7 +20,7 @@ from chalicelib.domain.retention import is_safe
 from chalicelib.usecases.sweep import sweep_key
 
 SEED = 20_270_301
-EXAMPLES = 1000 if FULL_SIZE else 80
+EXAMPLES = 1000 if FULL_SIZE else 40
 NEEDS_IT = ("snapshots", "snapshots/shardedClusters")
 
 

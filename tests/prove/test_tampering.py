@@ -138,7 +138,7 @@ def _rows(shapes):
 
 @seed(20270301)
 @settings(
-    max_examples=5_000 if FULL_SIZE else 150,
+    max_examples=5_000 if FULL_SIZE else 80,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
