@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .PHONY: help demo sandbox test coverage prove bench check format package deploy undeploy deploy-test audit audit-dependencies dynamodb-local clean
 
 # Programs are started by the hundred here, and a shell that has Python keep no bytecode would have each compile it all
-# anew: a sixth of the time of `make test`.
+# anew: a twelfth of the time of `make test`.
 unexport PYTHONDONTWRITEBYTECODE
 
 # The first candidate that runs, is new enough and can make virtual environments: a name on the path may be a
@@ -78,7 +78,7 @@ sandbox: .venv/ready ## Keep the sandbox running, API and all, on loopback: ARGS
 WORKERS = $(shell .venv/bin/python -c 'import os; print(min(8, (os.cpu_count() or 1) + 1))' 2>/dev/null)
 PARALLEL = -n $(or $(WORKERS),auto) --dist loadscope --no-loadscope-reorder
 
-# Coverage is judged on whole runs only, and where a change lands (.ci/run): to note each line takes a sixth longer.
+# Coverage is judged on whole runs only, and where a change lands (.ci/run): to note each line takes a tenth longer.
 test: .venv/ready .venv-security/ready ## Run every test, or ARGS="tests/test_arn.py"
 	.venv/bin/python -m pytest $(PARALLEL) $(if $(ARGS),$(ARGS),$(if $(CI),--cov))
 

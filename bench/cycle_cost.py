@@ -83,7 +83,7 @@ class Cycle:
 
 def live(projects: int, prices: Prices) -> Cycle:
     """A cycle of a fleet; that every key was replaced, and every old one deleted, is asserted."""
-    with stage() as furnished:
+    with stage(over_the_wire=True) as furnished:
         names = [furnished.add_project(f"project-{number}") for number in range(projects)]
         for name in names:
             for number in range(CLUSTERS):

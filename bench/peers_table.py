@@ -70,7 +70,7 @@ class Taken:
 
 def too_many_by_script(step: str) -> int:
     """Keys too many after the script died behind a step, or Atlas refused it once, and was run again."""
-    with stage() as furnished:
+    with stage(over_the_wire=True) as furnished:
         project = furnished.add_project("payments")
         place = entered(furnished, project)
         before = len(_customer_keys(furnished))
@@ -117,7 +117,7 @@ def too_many_by_keyturn() -> tuple[int, int]:
 
 def reminders_of_keyturn() -> int:
     """Reminders of one project from its due day to the seventh day after, its schedules firing all the time."""
-    with stage() as furnished:
+    with stage(over_the_wire=True) as furnished:
         project = furnished.add_project("payments")
         due = furnished.world.clock.now() + PERIOD * DAY
         runner, _ = furnished.install()
@@ -130,7 +130,7 @@ def reminders_of_keyturn() -> int:
 
 def reminders_of_script() -> int:
     """The same of a script that mails whenever the key is old enough."""
-    with stage() as furnished:
+    with stage(over_the_wire=True) as furnished:
         project = furnished.add_project("payments")
         clock, aws = furnished.world.clock, furnished.world.aws
         began, topic = clock.now(), furnished.world.resources["AlertsTopic"]["arn"]
@@ -196,7 +196,7 @@ class Estate:
 @contextmanager
 def retired_estate() -> Iterator[Estate]:
     """Rotated by Keyturn on the first day; on the second some old snapshots are kept for much longer."""
-    with stage() as furnished:
+    with stage(over_the_wire=True) as furnished:
         names = [furnished.add_project(f"project-{number}") for number in range(PROJECTS)]
         for name in names:
             daily = BackupPolicy(kind="daily", keep=KEPT * DAY)
@@ -277,7 +277,7 @@ def clean_up_by_custodian(estate: Estate, keeper: Custodian, *, careful: bool) -
 
 def seconds_of_script() -> float:
     """The script for a fleet, one project after another, as it is written; with the latencies of P5."""
-    with stage() as furnished:
+    with stage(over_the_wire=True) as furnished:
         places = [entered(furnished, furnished.add_project(f"project-{number}")) for number in range(FLEET)]
         begun = time.perf_counter()
         keys = [create_and_swap(one, per_aws_call=PER_AWS_CALL, per_atlas_call=PER_ATLAS_CALL) for one in places]

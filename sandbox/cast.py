@@ -66,10 +66,10 @@ class Stage:
 
 
 @contextmanager
-def stage(start: datetime = START, *, seed: int = 1) -> Iterator[Stage]:
-    """Open a world with a pretend Atlas and one IAM role for it."""
+def stage(start: datetime = START, *, seed: int = 1, over_the_wire: bool = False) -> Iterator[Stage]:
+    """Open a world with a pretend Atlas and one IAM role for it; its functions may have to go over the wire to AWS."""
     embedded = Embedded(seed=seed)
-    with World(embedded, start=start) as world:
+    with World(embedded, start=start, over_the_wire=over_the_wire) as world:
         trust = {"Effect": "Allow", "Principal": {"AWS": ATLAS_ACCOUNT}, "Action": "sts:AssumeRole"}
         role = world.aws.create_role("atlas", {"Version": "2012-10-17", "Statement": [trust]})
         yield Stage(world=world, atlas=embedded.world, server=embedded.server, role_arn=role)

@@ -108,6 +108,7 @@ class World:
     """A context manager: while it is open, this process' environment and wiring are those of the pretend world.
 
     `make_atlas` is called once AWS stands; what it opens it enters on the world's `stack`. `sleep` waits real seconds.
+    The functions reach AWS without a socket, unless they must go `over_the_wire`: to be timed or killed there.
     """
 
     def __init__(
@@ -117,6 +118,7 @@ class World:
         start: datetime = START,
         aws_port: int = 0,
         sleep: Callable[[float], None] = time.sleep,
+        over_the_wire: bool = False,
     ) -> None:
         self.clock = VirtualClock(start)
         self.aws = PretendAws(self.clock, port=aws_port)
@@ -127,6 +129,7 @@ class World:
         self.operators: tuple[User, ...] = ()
         self._make_atlas = make_atlas
         self._sleep = sleep
+        self._over_the_wire = over_the_wire
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -156,7 +159,8 @@ class World:
     def start_functions(self) -> None:
         """Let the next invocation find a new process, with nothing kept from before; credentials are read anew."""
         boto3.setup_default_session()
-        boto3.DEFAULT_SESSION.events.register("before-send", self.aws.within)
+        if not self._over_the_wire:
+            boto3.DEFAULT_SESSION.events.register("before-send", self.aws.within)
         wiring.furnish(now=self.clock.now, sleep=self._wait_for_atlas)
 
     def _wait_for_atlas(self, seconds: float) -> None:

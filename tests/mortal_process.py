@@ -7,7 +7,6 @@ tries to send is refused too, until `be_born` lets a new one live.
 from contextlib import contextmanager
 from enum import StrEnum
 
-import boto3
 import urllib3
 
 from sandbox.aws_time import replaced
@@ -36,7 +35,6 @@ class Fate:
         """Let a new process live: it remembers nothing of the one before."""
         self._dead = False
         world.start_functions()
-        boto3.DEFAULT_SESSION.events.unregister("before-send", world.aws.within)  # all calls go where they are counted
 
     def die_at(self, number, side):
         """Die before or after the outside call of this number, counted from one, from now on."""

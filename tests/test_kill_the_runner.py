@@ -114,7 +114,7 @@ class Life:
 
 @pytest.fixture
 def life():
-    with mortal() as fate, stage() as set_up:
+    with mortal() as fate, stage(over_the_wire=True) as set_up:
         yield Life(set_up, fate)
 
 
